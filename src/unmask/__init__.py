@@ -1,0 +1,39 @@
+"""unmask: from raw text to a masked language model you can trust, and from there to a working application.
+
+The names below are imported on first use, so that `import unmask` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from unmask.evaluation import evaluate
+    from unmask.models import Model, load
+    from unmask.run import Run, pretrain, resume
+    from unmask.tokens.build import prepare
+
+_HOMES = {
+    "Run": "unmask.run",
+    "pretrain": "unmask.run",
+    "resume": "unmask.run",
+    "prepare": "unmask.tokens.build",
+    "evaluate": "unmask.evaluation",
+    "Model": "unmask.models",
+    "load": "unmask.models",
+}
+
+__all__ = ["Model", "Run", "__version__", "evaluate", "load", "prepare", "pretrain", "resume"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'unmask' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,63 @@
+"""What a person sees on the terminal: one console for words and tables (stderr stays for errors and progress).
+
+Plain lines when standard output is no terminal or NO_COLOR is set; nothing but results with `--quiet`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_state = {"quiet": False}
+
+
+def set_quiet(quiet: bool) -> None:
+    _state["quiet"] = quiet
+
+
+def quiet() -> bool:
+    return _state["quiet"]
+
+
+def console() -> Console:
+    """The console for standard output; made on use, so that a test's captured stream is honoured."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def progress_console() -> Console:
+    """The console for progress bars and notices: standard error, so that results can be piped."""
+    return Console(file=sys.stderr, highlight=False, quiet=_state["quiet"])
+
+
+def say(message: str) -> None:
+    """A notice for a person (rich markup allowed), silenced by --quiet."""
+    progress_console().print(message)
+
+
+def warn(message: str) -> None:
+    """Something the person should know that does not stop the work."""
+    progress_console().print(f"[yellow]note:[/yellow] {message}")
+
+
+def next_step(command: str) -> None:
+    """The next useful command, the last line of every verb."""
+    say(f"[dim]next:[/dim] [bold]{command}[/bold]")
+
+
+def print_json(value: Any) -> None:
+    """A result for a program: JSON on standard output and nothing else."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> Table:
+    """A table of figures: the first column is text, the others are right-aligned."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
