@@ -1,0 +1,48 @@
+"""Text to token ids: words, sentences, tokenizers, and the memory-mapped store that training reads.
+
+prepare(["texts/"], "store")     -> Store     corpus, tokenizer and store in one step
+Store.open("store")              -> Store     checked on opening
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unmask.tokens.build import prepare
+    from unmask.tokens.store import Shard, Store, StoreWriter
+    from unmask.tokens.tokenizer import Encoded, Tokenizer
+    from unmask.tokens.training import TOKENIZERS, TokenizerSettings, check_tokenizer, train_tokenizer
+
+_HOMES = {
+    "TOKENIZERS": "training",
+    "Encoded": "tokenizer",
+    "Shard": "store",
+    "Store": "store",
+    "StoreWriter": "store",
+    "Tokenizer": "tokenizer",
+    "TokenizerSettings": "training",
+    "check_tokenizer": "training",
+    "prepare": "build",
+    "train_tokenizer": "training",
+}
+
+__all__ = [
+    "TOKENIZERS",
+    "Encoded",
+    "Shard",
+    "Store",
+    "StoreWriter",
+    "Tokenizer",
+    "TokenizerSettings",
+    "check_tokenizer",
+    "prepare",
+    "train_tokenizer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"unmask.tokens.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'unmask.tokens' has no attribute '{name}'")
