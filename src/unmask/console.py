@@ -6,10 +6,12 @@ Plain lines when standard output is no terminal or NO_COLOR is set; nothing but 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _state = {"quiet": False}
@@ -25,12 +27,17 @@ def quiet() -> bool:
 
 def console() -> Console:
     """The console for standard output; made on use, so that a test's captured stream is honoured."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _console(sys.stdout)
 
 
 def progress_console() -> Console:
     """The console for progress bars and notices: standard error, so that results can be piped."""
-    return Console(file=sys.stderr, highlight=False, quiet=_state["quiet"])
+    return _console(sys.stderr, quiet=_state["quiet"])
+
+
+def live(stream: TextIO) -> bool:
+    """Whether a stream can be drawn upon again and again: a terminal whose owner has not asked for plain text."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def say(message: str) -> None:
@@ -45,7 +52,13 @@ def warn(message: str) -> None:
 
 def next_step(command: str) -> None:
     """The next useful command, the last line of every verb."""
-    say(f"[dim]next:[/dim] [bold]{command}[/bold]")
+    say(f"[dim]next:[/dim] [bold]{escape(command)}[/bold]")
+
+
+def complain(kind: str, message: str) -> None:
+    """What stopped the work, on one line of standard error; not silenced by --quiet."""
+    line = " ".join(message.split())
+    _console(sys.stderr).print(f"[bold red]{kind}:[/bold red] {escape(line)}", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -61,3 +74,14 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> Table:
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     return made
+
+
+def _console(stream: TextIO, quiet: bool = False) -> Console:
+    # Elsewhere than on a terminal a line stays one line, however long: logs are searched, not looked at.
+    return Console(
+        file=stream,
+        highlight=False,
+        quiet=quiet,
+        soft_wrap=not stream.isatty(),
+        color_system="auto" if live(stream) else None,
+    )
