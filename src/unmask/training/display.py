@@ -75,7 +75,10 @@ class Display:
         self._shown = 0.0
 
     def start(self, run: Any, model_parameters: int, budget: tuple[str, float]) -> None:
-        """Begin. `run.name` is the title; `budget` is what ends the run: ("minutes" | "steps" | "tokens" | "epochs", n)."""
+        """Begin. `run.name` is the title; `budget` is what ends the run, as (unit, amount).
+
+        The units are "minutes", "steps", "tokens" and "epochs".
+        """
         self._budget = budget
         name = getattr(run, "name", "") or "run"
         self._title = (

@@ -1,0 +1,39 @@
+"""The verbs of `unmask`. Their modules are light: what is heavy is imported when a verb runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import unmask
+from unmask.cli import doctor, evaluate, fill, listing, plot, prepare, pretrain, tokenizer
+from unmask.cli.options import Quiet
+
+app = typer.Typer(
+    help="From raw text to a masked language model you can trust.",
+    epilog="Start here:  unmask pretrain demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for verb in (pretrain, prepare, tokenizer, evaluate, fill, plot, doctor, listing):
+    app.command(name=verb.NAME, epilog=verb.EXAMPLES)(verb.command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"unmask {unmask.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    quiet: Quiet = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What is common to all verbs."""

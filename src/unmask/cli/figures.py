@@ -1,0 +1,67 @@
+"""The figures of an evaluation as a person reads them: the table, and sentences with their blanks filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from unmask.console import table
+
+_ROWS = (
+    ("loss", "loss", "nats per masked token"),
+    ("unigram_loss", "unigram line", "nats: guessing by frequency alone"),
+    ("perplexity", "perplexity", ""),
+    ("token_accuracy", "tokens right", "of the masked ones"),
+    ("word_accuracy", "words right", "of the masked ones, every token of the word"),
+    ("word_error_rate", "word error rate", "of the restored text"),
+    ("bits_per_character", "bits per character", "comparable across tokenizers"),
+    ("masked_tokens", "masked tokens", ""),
+)
+_SHARES = {"token_accuracy", "word_accuracy", "word_error_rate"}
+
+
+def figures_table(figures: Mapping[str, Any], title: str) -> Table:
+    """One row a figure, with what it means; a figure that is absent or unknown shows a dash."""
+    rows = [[label, shown(key, figures.get(key)), _meaning(key, meaning, figures)] for key, label, meaning in _ROWS]
+    made = table(title, ["", "", ""], rows)
+    made.show_header = False
+    made.columns[2].justify, made.columns[2].style = "left", "dim"
+    return made
+
+
+def shown(key: str, value: float | None) -> str:
+    """A figure in the digits that mean something: shares in percent, counts whole, the rest to three places."""
+    if value is None:
+        return "–"
+    if key in _SHARES:
+        return f"{100 * value:.1f} %"
+    if key == "masked_tokens":
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if key == "perplexity" else f"{value:.3f}"
+
+
+def filled_blanks(samples: Sequence[tuple[str, str]]) -> Group:
+    """Sentences of held-out documents, (masked, restored), the words that the model wrote in bold."""
+    return Group("", Text("blanks filled", "bold"), *(sentence(masked, restored) for masked, restored in samples), "")
+
+
+def sentence(masked: str, restored: str) -> Text:
+    """The restored sentence with the words that stood masked in bold, cut to one line."""
+    known, words = masked.split(), restored.split()
+    aligned = len(known) == len(words)
+    line = Text("  ", no_wrap=True, overflow="ellipsis")
+    for number, word in enumerate(words):
+        line.append(word, "bold green" if aligned and known[number] != word else "").append(" ")
+    return line
+
+
+def _meaning(key: str, meaning: str, figures: Mapping[str, Any]) -> str:
+    loss, line = figures.get("loss"), figures.get("unigram_loss")
+    if key == "loss" and loss is not None and line is not None:
+        side = "under" if loss < line else "over"
+        return f"{meaning}, {abs(line - loss):.2f} {side} the unigram line"
+    return meaning

@@ -1,0 +1,86 @@
+"""`unmask list`: every menu with its entries, and every setting of a recipe with what it means."""
+
+from __future__ import annotations
+
+import ast
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask import console
+from unmask.cli.options import Json, Quiet, examples
+from unmask.menu import Menu
+
+NAME = "list"
+EXAMPLES = examples("unmask list", "unmask list recipes", "unmask list settings", "unmask list settings modernbert")
+
+MENUS = Menu(
+    "menu",
+    {
+        "recipes": "unmask.recipes:RECIPES",
+        "readers": "unmask.corpus:READERS",
+        "tokenizers": "unmask.tokens.training:TOKENIZERS",
+        "selections": "unmask.masking.selections:SELECTIONS",
+        "architectures": "unmask.architectures:ARCHITECTURES",
+        "objectives": "unmask.objectives:OBJECTIVES",
+        "optimizers": "unmask.training.optimizers:OPTIMIZERS",
+        "metrics": "unmask.metrics:METRICS",
+    },
+)
+
+
+def command(
+    what: Annotated[
+        str | None, typer.Argument(metavar="[MENU|settings]", help=f"One of {', '.join(MENUS)}, or settings.")
+    ] = None,
+    recipe: Annotated[str, typer.Argument(metavar="[RECIPE]", help="Whose settings; demo by default.")] = "demo",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """What can be chosen: recipes, architectures, readers, ... and all settings."""
+    if what == "settings":
+        return _settings(recipe, as_json)
+    chosen = [what] if what is not None else list(MENUS)
+    entries = {name: dict(entries_of(name)) for name in chosen}
+    if as_json:
+        console.print_json(entries)
+    for name, lines in {} if as_json else entries.items():
+        made = console.table(name, ["", ""], [[entry, text] for entry, text in lines.items()])
+        made.show_header, made.columns[1].justify = False, "left"
+        console.console().print(made, "")
+    console.next_step("unmask list settings RECIPE")
+
+
+def entries_of(name: str) -> list[tuple[str, str]]:
+    """(entry, first line of its docstring) of one menu."""
+    menu: Menu = MENUS.load(name)
+    return [(entry, first_line(menu[entry])) for entry in menu]
+
+
+def first_line(entry: str) -> str:
+    """The first docstring line of "module:name", read from the source: a list of names need not import torch."""
+    module, _, attribute = entry.partition(":")
+    spec = find_spec(module)
+    if spec is not None and spec.origin is not None:
+        for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == attribute:
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+    return (getattr(import_module(module), attribute).__doc__ or "").strip().partition("\n")[0]
+
+
+def _settings(recipe: str, as_json: bool) -> None:
+    from unmask.config import described
+    from unmask.recipes import RECIPES
+
+    rows = list(described(RECIPES.load(recipe)()))
+    if as_json:
+        console.print_json([{"setting": path, "value": value, "meaning": text} for path, value, text in rows])
+    else:
+        made = console.table(f"settings of {recipe}", ["setting", "value", "meaning"], [list(row) for row in rows])
+        for column in made.columns[1:]:
+            column.justify = "left"
+        console.console().print(made)
+    console.next_step(f"unmask pretrain {recipe} section.field=value")

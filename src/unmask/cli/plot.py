@@ -1,0 +1,41 @@
+"""`unmask plot`: the learning curves of one or several runs, as a picture and in the terminal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask import console
+from unmask.cli.options import Quiet, examples
+
+NAME = "plot"
+EXAMPLES = examples("unmask plot runs/demo", "unmask plot runs/a runs/b --x tokens --to curves.png")
+
+
+class Axis(StrEnum):
+    """What the curves run over."""
+
+    seconds = "seconds"
+    steps = "steps"
+    tokens = "tokens"
+
+
+def command(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE.png", help="Picture; report/curves.png of the first run.")
+    ] = None,
+    x: Annotated[Axis, typer.Option("--x", help="The horizontal axis.")] = Axis.steps,
+    quiet: Quiet = False,
+) -> None:
+    """Draw learning curves."""
+    from unmask.report.curves import plot, terminal
+
+    picture = plot(runs, to or runs[0] / "report" / "curves.png", x.value)
+    if not console.quiet():
+        print(terminal(runs, x.value))
+    console.console().print(f"[dim]picture[/dim]  {picture}")
+    console.next_step(f"unmask evaluate {runs[0]}")

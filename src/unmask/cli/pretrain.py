@@ -1,0 +1,131 @@
+"""`unmask pretrain`: a recipe or a saved run, settings changed by name, and a model at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unmask import console
+from unmask.cli.options import Json, Quiet, examples
+from unmask.errors import SettingError
+
+if TYPE_CHECKING:
+    from unmask.run import Run
+
+NAME = "pretrain"
+EXAMPLES = examples(
+    "unmask pretrain demo",
+    "unmask pretrain modernbert data.source=my-texts/ training.minutes=30 --to runs/a",
+    "unmask pretrain runs/a/run.json training.steps=2000 seed=2 --to runs/b",
+    "unmask pretrain --resume runs/a",
+)
+
+
+def command(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RECIPE SETTING=VALUE", help="A recipe or a run.json, then settings."),
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="RUN", help="Run folder; runs/RECIPE by default.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Where the folder exists, take the next free name.")] = False,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, train nothing.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a masked language model from a recipe."""
+    if resume is not None:
+        _refuse_beside_resume(words, to, again, dry_run)
+        return _train(None, resume, as_json)
+    run = resolved(words or [])
+    folder = to or Path("runs") / run.name
+    folder = next_free(folder) if again else folder
+    if dry_run:
+        return _plan(run, folder, as_json)
+    _train(run, folder, as_json)
+
+
+def resolved(words: list[str]) -> Run:
+    """The Run that a recipe's name or a run.json and the settings after it describe."""
+    from unmask.config import overridden
+    from unmask.recipes import RECIPES
+
+    if not words or "=" in words[0]:
+        raise SettingError(f"which recipe? unmask pretrain RECIPE section.field=value (known: {', '.join(RECIPES)})")
+    name, *assignments = words
+    run = saved(Path(name)) if name.endswith(".json") else RECIPES.load(name)()
+    return overridden(run, assignments)
+
+
+def saved(path: Path) -> Run:
+    """The Run of a run.json, or of the settings alone in the same form."""
+    import json
+
+    from unmask.config import from_dict
+    from unmask.run import Run
+
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingError(
+            f"{path} does not exist; give a recipe (unmask list recipes) or the run.json of a run"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise SettingError(f"{path} cannot be read as JSON ({error}); give the run.json of a run folder") from None
+    return from_dict(Run, data.get("run", data))
+
+
+def next_free(folder: Path) -> Path:
+    """The folder itself when there is none yet, else `folder-2`, `folder-3`, ...: the first that does not exist."""
+    number, free = 1, folder
+    while free.exists():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
+def _refuse_beside_resume(words: list[str] | None, to: Path | None, again: bool, dry_run: bool) -> None:
+    if words or to or again or dry_run:
+        raise SettingError("--resume goes on with a run as it was saved: give the run folder and nothing else")
+
+
+def _train(run: Run | None, folder: Path, as_json: bool) -> None:
+    from unmask.distributed import world
+    from unmask.run import pretrain, resume
+    from unmask.training.display import Display
+
+    display = Display() if world().first else None
+    try:
+        figures = resume(folder, display) if run is None else pretrain(run, folder, display)
+    finally:
+        if display is not None:
+            display.close()
+    if display is not None:
+        _report(figures, display.samples, folder, as_json)
+
+
+def _report(figures: dict[str, Any], samples: list[tuple[str, str]], folder: Path, as_json: bool) -> None:
+    from unmask.cli.figures import figures_table, filled_blanks
+
+    if as_json:
+        console.print_json(figures)
+    else:
+        out = console.console()
+        out.print(figures_table(figures, title=f"{folder}: held-out documents"))
+        if samples:
+            out.print(filled_blanks(samples[-5:]))
+        out.print(f"[dim]model[/dim]  {folder / 'model'}")
+    console.next_step(f'unmask fill {folder} "The quick brown [MASK] jumps over the lazy dog."')
+
+
+def _plan(run: Run, folder: Path, as_json: bool) -> None:
+    from unmask.config import described, to_dict
+
+    if as_json:
+        console.print_json(to_dict(run))
+    else:
+        rows = [[path, value] for path, value, _ in described(run)]
+        console.console().print(console.table(f"{run.name}, to {folder}", ["setting", "value"], rows))
+    console.next_step(f"the same without --dry-run; what each setting means: unmask list settings {run.name}")
