@@ -71,8 +71,8 @@ def from_dict(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
         if menu is not None and isinstance(item, Mapping):
             inner = {k: v for k, v in item.items() if k != "name"}
             default = fields[key].default_factory()  # type: ignore[misc]
-            chosen = menu.load(item["name"]) if "name" in item else type(default)
-            values[key] = from_dict(chosen, inner, f"{name}.")
+            chosen = menu.load(item["name"])() if "name" in item else default
+            values[key] = from_dict(type(chosen), to_dict(chosen) | inner, f"{name}.")
         elif menu is not None and isinstance(item, str):
             values[key] = menu.load(item)()
         elif dataclasses.is_dataclass(hints[key]) and isinstance(item, Mapping):

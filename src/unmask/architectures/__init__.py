@@ -1,0 +1,20 @@
+"""The menu of architectures: compositions of `unmask.layers`. A size is a function that returns its settings."""
+
+from __future__ import annotations
+
+from unmask.menu import Menu
+
+_MODERNBERT = "unmask.architectures.modernbert"
+
+ARCHITECTURES = Menu(
+    "architecture",
+    {
+        "modernbert": f"{_MODERNBERT}:ModernBert",
+        "modernbert-tiny": f"{_MODERNBERT}:tiny",
+        "modernbert-mini": f"{_MODERNBERT}:mini",
+        "modernbert-small": f"{_MODERNBERT}:small",
+        "modernbert-medium": f"{_MODERNBERT}:medium",
+        "modernbert-base": f"{_MODERNBERT}:base",
+        "modernbert-large": f"{_MODERNBERT}:large",
+    },
+)

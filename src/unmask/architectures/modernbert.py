@@ -1,0 +1,147 @@
+"""ModernBERT (Warner et al. 2024, "Smarter, Better, Faster, Longer"): a pre-norm encoder with rotary positions, GeGLU
+and local attention in two layers of three. Saved and loaded in the layout of the stock class (`unmask.weights`).
+
+Shapes: B rows, T tokens, K places, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from unmask.config import require
+from unmask.layers.attention import SelfAttention, at, visibility
+from unmask.layers.feedforward import GatedFeedForward
+from unmask.layers.positions import Angles, angles
+
+
+@dataclass(frozen=True)
+class ModernBert:
+    """The ModernBERT encoder; its named sizes are modernbert-tiny (2 M parameters) to modernbert-large (400 M)."""
+
+    layers: int = 6
+    """transformer layers"""
+    width: int = 256
+    """channels of a hidden state"""
+    heads: int = 4
+    """attention heads; divides the width"""
+    feedforward: int = 512
+    """channels inside the feed-forward layer"""
+    window: int = 128
+    """local layers see this many tokens, half of them on each side"""
+    global_every: int = 3
+    """one layer in this many sees the whole row; 1 makes every layer global"""
+    positions: int = 8192
+    """the longest row the model is meant for"""
+    local_theta: float = 10_000.0
+    """rotary base of local layers"""
+    global_theta: float = 160_000.0
+    """rotary base of global layers"""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "feedforward", "window", "global_every", "positions"):
+            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
+        require(
+            self.width % (2 * self.heads) == 0,
+            f"architecture.heads={self.heads}: must divide architecture.width={self.width} into an even number",
+        )
+
+    def build(self, vocabulary_size: int) -> ModernBertEncoder:
+        """The encoder with random weights (seed torch first)."""
+        return ModernBertEncoder(self, vocabulary_size)
+
+    def is_global(self, layer: int) -> bool:
+        """Whether a layer (from 0) sees the whole row."""
+        return layer % self.global_every == 0
+
+
+def tiny() -> ModernBert:
+    """4 layers of 128: 2.6 M parameters with 16,384 words, for tests and the smallest corpora."""
+    return ModernBert(layers=4, width=128, heads=2, feedforward=256)
+
+
+def mini() -> ModernBert:
+    """6 layers of 256: 8 M parameters, minutes on a laptop."""
+    return ModernBert(layers=6, width=256, heads=4, feedforward=512)
+
+
+def small() -> ModernBert:
+    """12 layers of 384: 22 M parameters, hours on a laptop or minutes on a GPU."""
+    return ModernBert(layers=12, width=384, heads=6, feedforward=768)
+
+
+def medium() -> ModernBert:
+    """16 layers of 512: 50 M parameters."""
+    return ModernBert(layers=16, width=512, heads=8, feedforward=1024)
+
+
+def base() -> ModernBert:
+    """22 layers of 768, the published base: 149 M parameters with its 50,368 words."""
+    return ModernBert(layers=22, width=768, heads=12, feedforward=1152)
+
+
+def large() -> ModernBert:
+    """28 layers of 1,024, the published large: 395 M parameters with its 50,368 words."""
+    return ModernBert(layers=28, width=1024, heads=16, feedforward=2624)
+
+
+class ModernBertEncoder(nn.Module):
+    """Tokens in, hidden states out; knows no loss and no mask."""
+
+    def __init__(self, config: ModernBert, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config, self.width = config, config.width
+        self.embedding = nn.Embedding(vocabulary_size, config.width)
+        self.embedding_norm = nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.layers = nn.ModuleList(Layer(config, first=number == 0) for number in range(config.layers))
+        self.final_norm = nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.apply(self._start)
+
+    def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
+        """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost."""
+        hidden = self.embedding_norm(self.embedding(tokens))
+        sights = self._sights(groups, positions, hidden.dtype)
+        for number, layer in enumerate(self.layers):
+            last = number == len(self.layers) - 1
+            hidden = layer(hidden, *sights[self.config.is_global(number)], places if last else None)
+        return self.final_norm(hidden)
+
+    def _sights(self, groups: Tensor, positions: Tensor, dtype: torch.dtype) -> dict[bool, tuple[Angles, Tensor | None]]:
+        """For global and local layers: the angles of the positions and who sees whom."""
+        channels = self.width // self.config.heads
+        # When all rows count alike, one set of angles serves them all.
+        distinct = positions[:1] if bool((positions == positions[:1]).all()) else positions
+        result = {}
+        for is_global in {self.config.is_global(number) for number in range(self.config.layers)}:
+            theta = self.config.global_theta if is_global else self.config.local_theta
+            window = None if is_global else self.config.window
+            result[is_global] = (angles(distinct, channels, theta, dtype), visibility(groups, positions, dtype, window))
+        return result
+
+    @torch.no_grad()
+    def _start(self, module: nn.Module) -> None:
+        """Truncated normal of 0.02; what writes to the residual stream is divided by sqrt(2 layers) (stock code)."""
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.trunc_normal_(module.weight, std=0.02, a=-0.06, b=0.06)
+        if isinstance(module, Layer):
+            for output in (module.attention.output, module.feedforward.output):
+                output.weight.mul_((2 * self.config.layers) ** -0.5)
+
+
+class Layer(nn.Module):
+    """norm, attention, add; norm, feed-forward, add. The first layer's first norm is the embedding's."""
+
+    def __init__(self, config: ModernBert, first: bool) -> None:
+        super().__init__()
+        self.attention_norm = nn.Identity() if first else nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.attention = SelfAttention(config.width, config.heads)
+        self.feedforward_norm = nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.feedforward = GatedFeedForward(config.width, config.feedforward)
+
+    def forward(self, hidden: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None) -> Tensor:
+        """hidden (B,T,D) -> (B,T,D), or (B,K,D) when only places (B,K) are asked of this layer."""
+        attended = self.attention(self.attention_norm(hidden), by, visible, places)
+        hidden = (hidden if places is None else at(hidden, places)) + attended
+        return hidden + self.feedforward(self.feedforward_norm(hidden))

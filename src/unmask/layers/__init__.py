@@ -1,0 +1,1 @@
+"""The mechanisms that architectures are composed of, each written once."""

@@ -1,0 +1,143 @@
+"""Attention, written once: tokens of one group see each other, in local layers only those nearby.
+
+Shapes: B rows, T tokens, Q queries (T, or the K places asked), D width, H heads, C = D/H channels of a head.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from unmask.layers.positions import Angles, back, turn
+
+# On a CPU, rows up to this length keep their probabilities for the backward pass (H*T*T numbers a row): two small
+# batched matrix products beat the tiled kernel, whose backward pass is four times slower at T = 128 (docs/log.md).
+SHORT_ROW = 512
+
+
+def visibility(groups: Tensor, positions: Tensor, dtype: torch.dtype, window: int | None = None) -> Tensor | None:
+    """Who sees whom, to be added to the scores: 0 or -inf, (B,1,T,T); None when every token sees every other.
+
+    groups (B,T): equal numbers see each other, 0 is padding (padding sees padding, so that no row is empty).
+    window: tokens further apart than window // 2, measured in true positions, do not see each other.
+    """
+    visible = None
+    if bool((groups != groups[:, :1]).any()):
+        visible = groups[:, :, None] == groups[:, None, :]
+    if window is not None and int(positions.max()) > window // 2:
+        near = (positions[:, :, None] - positions[:, None, :]).abs() <= window // 2
+        visible = near if visible is None else visible & near
+    if visible is None:
+        return None
+    return torch.zeros_like(visible, dtype=dtype).masked_fill_(~visible, float("-inf"))[:, None]
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention with rotary positions and one fused projection for queries, keys and values.
+
+    Vaswani et al. 2017, section 3.2; no bias, as in ModernBERT (Warner et al. 2024, section 2.1).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.projection = nn.Linear(width, 3 * width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+
+    def forward(self, hidden: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None = None) -> Tensor:
+        """hidden (B,T,D) -> (B,T,D); with places (B,K) only those positions ask, all are seen: (B,K,D)."""
+        projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))  # (B,T,3,H,C)
+        if visible is not None and places is not None:
+            visible = visible.expand(len(hidden), -1, -1, -1).gather(
+                2, places[:, None, :, None].expand(-1, -1, -1, hidden.shape[1])
+            )  # (B,1,K,T)
+        if hidden.device.type == "cpu" and hidden.shape[1] <= SHORT_ROW:
+            mixed = _ShortRowAttention.apply(projected, *by, visible, places)
+        else:
+            mixed = _tiled(projected, by, visible, places)
+        return self.output(mixed)
+
+
+def at(hidden: Tensor, places: Tensor) -> Tensor:
+    """hidden (B,T,D) at places (B,K) -> (B,K,D)."""
+    B, T, D = hidden.shape
+    rows = torch.arange(B, device=places.device)[:, None] * T
+    return hidden.reshape(B * T, D).index_select(0, (places + rows).flatten()).view(B, -1, D)
+
+
+def _spread(places: Tensor, like: Tensor) -> Tensor:
+    """places (B,K) as an index into the positions of `like` (B,H,T,C)."""
+    return places[:, None, :, None].expand(-1, like.shape[1], -1, like.shape[3])
+
+
+def _tiled(projected: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None) -> Tensor:
+    """Torch's own kernel: flash attention on a GPU, tiles on a CPU, memory linear in T."""
+    query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (B,H,T,C)
+    query, key = _Turned.apply(query, *by), _Turned.apply(key, *by)
+    if places is not None:
+        query = query.gather(2, _spread(places, query))
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+    return mixed.transpose(1, 2).flatten(2)
+
+
+class _Turned(torch.autograd.Function):
+    """`turn` that keeps nothing but the angles for its gradient."""
+
+    @staticmethod
+    def forward(context, x, cosine, sine):  # type: ignore[override]
+        context.save_for_backward(cosine, sine)
+        return turn(x, Angles(cosine, sine))
+
+    @staticmethod
+    @once_differentiable
+    def backward(context, gradient):  # type: ignore[override]
+        return turn(gradient, back(Angles(*context.saved_tensors))), None, None
+
+
+class _ShortRowAttention(torch.autograd.Function):
+    """Rotation, scores, softmax and mixing in one node: (B,T,3,H,C) -> (B,Q,D).
+
+    Keeps rotated queries and keys, values and probabilities; writes the gradient of all three projections into one
+    tensor, so that nothing is concatenated or copied twice.
+    """
+
+    @staticmethod
+    def forward(context, projected, cosine, sine, visible, places):  # type: ignore[override]
+        B, T, _, H, C = projected.shape
+        parts = projected.permute(2, 0, 3, 1, 4)  # (3,B,H,T,C)
+        turned = turn(parts[:2], Angles(cosine, sine), out=projected.new_empty(2, B, H, T, C))
+        query = turned[0].mul_(C**-0.5)
+        if places is not None:
+            query = query.gather(2, _spread(places, query))
+        query, key, value = query.view(B * H, -1, C), turned[1].view(B * H, T, C), parts[2].reshape(B * H, T, C)
+        scores = torch.bmm(query, key.transpose(1, 2))  # (BH,Q,T)
+        if visible is not None:
+            scores.view(B, H, -1, T).add_(visible)
+        probabilities = torch.softmax(scores, -1)
+        mixed = torch.bmm(probabilities, value).view(B, H, -1, C)
+        context.save_for_backward(query, key, value, probabilities, cosine, sine, places)
+        context.shape = projected.shape
+        return mixed.transpose(1, 2).flatten(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context, gradient):  # type: ignore[override]
+        query, key, value, probabilities, cosine, sine, places = context.saved_tensors
+        B, T, _, H, C = context.shape
+        gradient = gradient.unflatten(-1, (H, C)).transpose(1, 2).reshape(B * H, -1, C)
+        result = gradient.new_empty(context.shape)
+        parts = result.permute(2, 0, 3, 1, 4)  # (3,B,H,T,C)
+        parts[2].copy_(torch.bmm(probabilities.transpose(1, 2), gradient).view(B, H, T, C))
+        of_scores = torch.bmm(gradient, value.transpose(1, 2))
+        of_scores = torch.ops.aten._softmax_backward_data(of_scores, probabilities, -1, of_scores.dtype)
+        of_query = torch.bmm(of_scores, key).mul_(C**-0.5).view(B, H, -1, C)
+        of_key = torch.bmm(of_scores.transpose(1, 2), query).view(B, H, T, C)
+        if places is not None:
+            everywhere = of_query.new_zeros(B, H, T, C)
+            of_query = everywhere.scatter_add_(2, _spread(places, of_query), of_query)
+        by = back(Angles(cosine, sine))
+        turn(of_query, by, out=parts[0])
+        turn(of_key, by, out=parts[1])
+        return result, None, None, None, None

@@ -1,0 +1,44 @@
+"""From hidden states to the vocabulary."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unmask.layers.losses import projected_cross_entropy
+
+
+class PredictionHead(nn.Module):
+    """Dense, GELU, norm, then the tied token embedding and a bias for each token.
+
+    Devlin et al. 2019 (the released BERT code), without the biases that ModernBERT leaves out. The embedding is handed
+    in at each call: tying is then nothing but using the same tensor.
+    """
+
+    def __init__(self, width: int, vocabulary_size: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width, eps=epsilon, bias=False)
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+
+    def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
+        """hidden (..., D), embedding (V,D) -> logits (..., V)."""
+        return F.linear(self.transformed(hidden), embedding, self.bias)
+
+    def transformed(self, hidden: Tensor) -> Tensor:
+        """hidden (..., D) as the embedding is compared with it (..., D)."""
+        return self.norm(F.gelu(self.dense(hidden)))
+
+    def loss(self, hidden: Tensor, embedding: Tensor, targets: Tensor, ignore: int) -> Tensor:
+        """The summed cross-entropy in nats of hidden (N,D) against targets (N,); the logits are never held whole."""
+        return projected_cross_entropy(self.transformed(hidden), embedding, self.bias, targets, ignore)
+
+    @torch.no_grad()
+    def start_at(self, token_counts: Tensor) -> None:
+        """Start the bias at the log frequencies of the corpus, so that training begins at the unigram line.
+
+        token_counts (V,): occurrences in the training text; each token is counted once more, so that none is zero.
+        """
+        frequencies = (token_counts.double() + 1) / (token_counts.sum() + len(token_counts))
+        self.bias.copy_(frequencies.log().to(self.bias))

@@ -1,0 +1,10 @@
+"""The menu of objectives: what is asked of an encoder, with the heads and the loss that belong to it."""
+
+from __future__ import annotations
+
+from unmask.menu import Menu
+
+OBJECTIVES = Menu(
+    "objective",
+    {"masked_language_modeling": "unmask.objectives.masked_language_modeling:MaskedLanguageModeling"},
+)

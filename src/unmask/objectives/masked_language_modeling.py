@@ -1,0 +1,60 @@
+"""Masked language modelling (Devlin et al. 2019): restore the tokens that were hidden, and be scored on those alone.
+
+Shapes: B rows, T tokens, K places asked in a row, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from unmask.layers.heads import PredictionHead
+
+if TYPE_CHECKING:
+    from unmask.batches import Batch
+
+IGNORE = -100
+
+
+@dataclass(frozen=True)
+class MaskedLanguageModeling:
+    """Cross-entropy on the hidden tokens; the vocabulary projection runs on the asked places only."""
+
+    def build(self, encoder: nn.Module, vocabulary_size: int, token_counts: Tensor | None = None) -> MaskedObjective:
+        """The encoder with its head; with token_counts (V,) the output bias starts at the corpus's frequencies."""
+        return MaskedObjective(encoder, vocabulary_size, token_counts)
+
+
+class MaskedObjective(nn.Module):
+    """An encoder and a prediction head tied to its token embedding."""
+
+    def __init__(self, encoder: nn.Module, vocabulary_size: int, token_counts: Tensor | None) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = PredictionHead(encoder.width, vocabulary_size)  # type: ignore[arg-type]
+        with torch.no_grad():
+            nn.init.trunc_normal_(self.head.dense.weight, std=0.02, a=-0.06, b=0.06)
+        if token_counts is not None:
+            self.head.start_at(token_counts)
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """How many tokens are asked, over which the summed loss is to be divided."""
+        return {"masked": int((batch.targets != IGNORE).sum())}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The summed cross-entropy in nats over the asked tokens."""
+        hidden = self.encoder(batch.inputs, batch.groups, batch.positions, batch.places)  # (B,K,D)
+        targets = batch.targets.gather(1, batch.places)
+        embedding = self.encoder.embedding.weight
+        return {"masked": self.head.loss(hidden.flatten(0, 1), embedding, targets.flatten(), IGNORE)}  # type: ignore[union-attr,arg-type]
+
+    def predict(self, tokens: Tensor, groups: Tensor, positions: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Logits (N,V) in float32 at the places (rows[n], columns[n]) of tokens (B,T)."""
+        hidden = self.encoder(tokens, groups, positions)
+        return self.head(hidden[rows, columns], self.encoder.embedding.weight).float()  # type: ignore[union-attr]
+
+
+__all__ = ["IGNORE", "MaskedLanguageModeling", "MaskedObjective"]
