@@ -1,0 +1,102 @@
+"""Where the blanks of a text are, and the tokens of a text whose blanks hold masks or words.
+
+A blank is written `[MASK]`, `<mask>`, `___` (three underscores or more) or with the model's own mask token; `[MASK:3]`
+asks for three tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from unmask.errors import DataError, ModelError, SettingError
+
+if TYPE_CHECKING:
+    from unmask.models import Model
+    from unmask.tokens.tokenizer import Tokenizer
+
+_FORMS = r"\[MASK(?::(?P<square>\d+))?\]|<mask(?::(?P<angle>\d+))?>|_{3,}"
+
+
+@dataclass(frozen=True)
+class Blank:
+    """Characters [start, end) of a text, to be filled with `tokens` tokens (None: not said)."""
+
+    start: int
+    end: int
+    tokens: int | None = None
+
+
+def find_blanks(text: str, mask_token: str) -> list[Blank]:
+    """The blanks of a text from left to right; SettingError when there is none or one asks for no token."""
+    found = [
+        Blank(match.start(), match.end(), None if said is None else int(said))
+        for match in re.finditer(f"{_FORMS}|{re.escape(mask_token)}", text)
+        for said in [match["square"] or match["angle"]]
+    ]
+    if not found:
+        shown = text if len(text) <= 40 else text[:37] + "..."
+        raise SettingError(f'no blank in "{shown}": write one as [MASK] or ___, as in "The ___ is blue."')
+    if any(blank.tokens == 0 for blank in found):
+        raise SettingError("a blank of 0 tokens cannot be filled: write [MASK:2] for two")
+    return found
+
+
+def mask_token(model: Model) -> str:
+    """The model's own mask token; ModelError when its tokenizer has none."""
+    if model.mask_id is None:
+        raise ModelError(f"{model.path}: the tokenizer has no mask token, so nothing can be filled")
+    return model.tokenizer.token(model.mask_id)
+
+
+def row_of(
+    model: Model, text: str, blanks: Sequence[Blank], contents: Sequence[int | str]
+) -> tuple[tuple[int, ...], list[list[int]]]:
+    """The row of a text, [CLS] and [SEP] included, and the places of each blank in it.
+
+    `contents` says what stands in each blank: a number of masks, or a word. The text between masks is tokenised as
+    it stands, so that a word gets the tokens it has in its sentence (a leading space of byte-level BPE included).
+    Raises DataError when the row is longer than the model's limit.
+    """
+    tokenizer = model.tokenizer
+    tokens = [] if tokenizer.cls_id is None else [tokenizer.cls_id]
+    places: list[list[int]] = [[] for _ in blanks]
+    glued = _space_belongs_to_word(tokenizer)
+    pending, words, cursor = "", [], 0
+
+    def flush(before_mask: bool) -> None:
+        nonlocal pending, words
+        # The masked word carries its own space, as it did in training; a space token before it would be one too many.
+        encoded = tokenizer.encode([pending.rstrip() if before_mask and glued else pending])[0]
+        for blank, start, end in words:
+            inside = (encoded.ends > start) & (encoded.starts < end)
+            places[blank] = [len(tokens) + int(index) for index in inside.nonzero()[0]]
+        tokens.extend(map(int, encoded.ids))
+        pending, words = "", []
+
+    for number, (blank, content) in enumerate(zip(blanks, contents, strict=True)):
+        pending += text[cursor : blank.start]
+        cursor = blank.end
+        if isinstance(content, str):
+            words.append((number, len(pending), len(pending) + len(content)))
+            pending += content
+        else:
+            flush(before_mask=True)
+            places[number] = list(range(len(tokens), len(tokens) + content))
+            tokens.extend([model.mask_id] * content)
+    pending += text[cursor:]
+    flush(before_mask=False)
+    if tokenizer.sep_id is not None:
+        tokens.append(tokenizer.sep_id)
+    if len(tokens) > model.row_limit:
+        raise DataError(
+            f"the text has {len(tokens)} tokens, the model reads {model.row_limit} at most: shorten the text"
+        )
+    return tuple(tokens), places
+
+
+def _space_belongs_to_word(tokenizer: Tokenizer) -> bool:
+    """Whether a space is part of the word after it (byte-level BPE, Unigram) or nothing (WordPiece), not a token."""
+    return len(tokenizer.encode(["a a"])[0].ids) <= 2
