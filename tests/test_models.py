@@ -13,7 +13,8 @@ import torch
 from unmask.errors import ModelError
 from unmask.models import load, positions, read_token_counts, row_limit, write_token_counts
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat on a mat blue sky is ##s ##ing run".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = [*SPECIAL, "the", "cat", "dog", "sat", "on", "a", "mat", "blue", "sky", "is", "##s", "##ing", "run"]
 SIZES = dict(
     hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=24
 )
@@ -194,7 +195,7 @@ def test_a_finished_run_gives_its_model_and_its_settings(bert: Path, tmp_path: P
 
 def test_a_run_without_checkpoint_says_how_to_continue(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(ModelError, match="no model and no whole checkpoint yet: .*--resume"):
+    with pytest.raises(ModelError, match=r"no model and no whole checkpoint yet: .*--resume"):
         load(tmp_path)
 
 
