@@ -31,7 +31,7 @@ def command(
     targets: Annotated[
         str | None, typer.Option(metavar="A,B,...", help="Compare these alone, each of any length.")
     ] = None,
-    joint: Annotated[bool, typer.Option("--joint", help="Fill the blanks of a text together.")] = False,
+    joint: Annotated[bool, typer.Option("--joint", metavar="", help="Fill the blanks of a text together.")] = False,
     longest: Annotated[int, typer.Option(min=1, help="Try blanks of 1 to this many tokens.")] = 1,
     as_json: Json = False,
     quiet: Quiet = False,

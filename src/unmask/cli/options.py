@@ -19,7 +19,9 @@ def _quieten(value: bool) -> bool:
     return value
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_quieten, help="Results only: no progress, no notices.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", metavar="", callback=_quieten, help="Results only: no progress, no notices.")
+]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")]
 
 

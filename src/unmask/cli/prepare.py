@@ -15,7 +15,7 @@ from unmask.errors import SettingError
 NAME = "prepare"
 EXAMPLES = examples(
     "unmask prepare my-texts/ --to stores/mine",
-    "unmask prepare 'wiki=dumps/*.jsonl.zst@2' notes/ --to stores/all corpus.column=body",
+    "unmask prepare 'wiki=dumps/*.jsonl.zst@2' notes/ --to stores/all",
     "unmask prepare hf:wikitext:wikitext-103-v1 --to stores/wiki tokenizer.kind=bpe",
     "zcat texts.gz | unmask prepare - --to stores/piped corpus.documents=lines",
 )
@@ -26,7 +26,7 @@ def command(
         list[str],
         typer.Argument(
             metavar="SOURCE SETTING=VALUE",
-            help="File, folder, glob, -, hf:NAME[:CONFIG] or python-docs, as [TAG=]SOURCE[@WEIGHT]; then settings.",
+            help="File, folder, glob, -, hf:NAME[:CONFIG] or python-docs, as [TAG=]SOURCE\\[@WEIGHT]; then settings.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="STORE", help="The store to make.")],

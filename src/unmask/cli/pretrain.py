@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NAME = "pretrain"
 EXAMPLES = examples(
     "unmask pretrain demo",
-    "unmask pretrain modernbert data.source=my-texts/ training.minutes=30 --to runs/a",
+    "unmask pretrain modernbert data.source=texts/ training.minutes=30 --to runs/a",
     "unmask pretrain runs/a/run.json training.steps=2000 seed=2 --to runs/b",
     "unmask pretrain --resume runs/a",
 )
@@ -29,9 +29,13 @@ def command(
         typer.Argument(metavar="RECIPE SETTING=VALUE", help="A recipe or a run.json, then settings."),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="RUN", help="Run folder; runs/RECIPE by default.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Where the folder exists, take the next free name.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", metavar="", help="Where the folder exists, take the next free name.")
+    ] = False,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Print the resolved settings, train nothing.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
