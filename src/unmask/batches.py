@@ -1,0 +1,78 @@
+"""What one step of training reads, and the endless sequence of it.
+
+    batches = Batches(rows, masking, seed)
+    batch = batches.at(sample=0, count=128, ratio=0.3)     rows 0..127 of the sequence, masked
+
+`at` is a pure function: to resume is to ask for the next sample, and rank r of n asks for its own part of the step.
+
+Shapes: B rows, T tokens in a row, K places asked in a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unmask.masking import Masking
+from unmask.masking.corruption import IGNORE as IGNORE
+from unmask.tokens.rows import Rows, positions
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Masked rows as int64 tensors. `ratio` is the share that was to be masked."""
+
+    numbers: Tensor
+    """(B,) the rows' numbers, to name them by"""
+    inputs: Tensor
+    """(B,T) token ids after masking"""
+    targets: Tensor
+    """(B,T) token ids, IGNORE where nothing is asked"""
+    groups: Tensor
+    """(B,T) equal numbers see each other, 0 is padding"""
+    positions: Tensor
+    """(B,T) restart in each group"""
+    places: Tensor
+    """(B,K) columns asked; unused ones point at a column whose target is IGNORE"""
+    ratio: float
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Rows start..stop alone, as views: a micro-batch."""
+        return self._mapped(lambda tensor: tensor[start:stop])
+
+    def _mapped(self, change) -> Batch:
+        tensors = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "ratio"}
+        return replace(self, **tensors)
+
+
+class Batches:
+    """The endless sequence of masked rows: each epoch all rows in an order of its own."""
+
+    def __init__(self, rows: Rows, masking: Masking, seed: int) -> None:
+        self.rows, self.masking, self.seed = rows, masking, seed
+
+    def at(self, sample: int, count: int, ratio: float) -> Batch:
+        """Rows sample..sample+count of the sequence, masked at this ratio; they may span epochs."""
+        place = np.arange(sample, sample + count, dtype=np.int64)
+        epoch = place // len(self.rows)
+        taken = self.rows.take(self._numbers(place, epoch))
+        masked = self.masking.apply(taken, ratio, epoch, self.seed, self.rows.vocabulary)
+        arrays = (taken.numbers, *masked[:2], taken.groups, positions(taken.groups), masked.places)
+        return Batch(*map(torch.from_numpy, arrays), ratio=ratio)
+
+    def _numbers(self, place: np.ndarray, epoch: np.ndarray) -> np.ndarray:
+        numbers = np.empty_like(place)
+        for one in np.unique(epoch):
+            here = epoch == one
+            numbers[here] = self.rows.order(int(one), place[here] - one * len(self.rows))
+        return numbers
