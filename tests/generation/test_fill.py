@@ -239,7 +239,10 @@ def test_masks_of_a_row_stand_where_the_blanks_were(bert: Model) -> None:
         text = "the ___ sat on ___"
         row, places = row_of(bert, text, find_blanks(text, "[MASK]"), lengths)
         assert [len(blank) for blank in places] == list(lengths)
-        assert sorted(sum(places, [])) == np.flatnonzero(np.array(row) == bert.mask_id).tolist()
+        assert (
+            sorted(place for blank in places for place in blank)
+            == np.flatnonzero(np.array(row) == bert.mask_id).tolist()
+        )
 
 
 # ---------------------------------------------------------------- mistakes

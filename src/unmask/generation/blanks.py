@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unmask.errors import DataError, ModelError, SettingError
+from unmask.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     from unmask.models import Model
@@ -44,13 +44,6 @@ def find_blanks(text: str, mask_token: str) -> list[Blank]:
     return found
 
 
-def mask_token(model: Model) -> str:
-    """The model's own mask token; ModelError when its tokenizer has none."""
-    if model.mask_id is None:
-        raise ModelError(f"{model.path}: the tokenizer has no mask token, so nothing can be filled")
-    return model.tokenizer.token(model.mask_id)
-
-
 def row_of(
     model: Model, text: str, blanks: Sequence[Blank], contents: Sequence[int | str]
 ) -> tuple[tuple[int, ...], list[list[int]]]:
@@ -61,7 +54,7 @@ def row_of(
     Raises DataError when the row is longer than the model's limit.
     """
     tokenizer = model.tokenizer
-    tokens = [] if tokenizer.cls_id is None else [tokenizer.cls_id]
+    tokens = [tokenizer.cls_id]
     places: list[list[int]] = [[] for _ in blanks]
     glued = _space_belongs_to_word(tokenizer)
     pending, words, cursor = "", [], 0
@@ -88,8 +81,7 @@ def row_of(
             tokens.extend([model.mask_id] * content)
     pending += text[cursor:]
     flush(before_mask=False)
-    if tokenizer.sep_id is not None:
-        tokens.append(tokenizer.sep_id)
+    tokens.append(tokenizer.sep_id)
     if len(tokens) > model.row_limit:
         raise DataError(
             f"the text has {len(tokens)} tokens, the model reads {model.row_limit} at most: shorten the text"

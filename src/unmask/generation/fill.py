@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unmask.errors import SettingError
-from unmask.generation.blanks import Blank, find_blanks, mask_token, row_of
+from unmask.generation.blanks import Blank, find_blanks, row_of
 from unmask.generation.search import Query, Tokens, beam, best, replaced, scored
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def fill(
     the model's rows.
     """
     _check(top_k, targets, joint, longest, batch)
-    own = mask_token(model)
+    own = model.tokenizer.mask_token
     problems = [_Problem(one, find_blanks(one, own)) for one in ([text] if isinstance(text, str) else text)]
     if joint:
         results = _jointly(model, problems, top_k, batch)
@@ -201,7 +201,7 @@ def _filling(model: Model, row: Tokens, places: Sequence[int], log_score: float,
     return {
         "score": math.exp(log_score),
         "token": tokens[0] if len(tokens) == 1 else tokens,
-        "token_str": model.tokenizer.decode(tokens),
+        "token_str": model.tokenizer.decode(tokens, keep_special=True),
         "sequence": _sequence(model, row, alone),
     }
 
@@ -211,12 +211,12 @@ def _joint_filling(model: Model, row: Tokens, blanks: Sequence[Sequence[int]], l
     return {
         "score": math.exp(log_score),
         "token": [word[0] if len(word) == 1 else word for word in words],
-        "token_str": [model.tokenizer.decode(word) for word in words],
+        "token_str": [model.tokenizer.decode(word, keep_special=True) for word in words],
         "sequence": _sequence(model, row, True),
     }
 
 
 def _sequence(model: Model, row: Tokens, whole: bool) -> str:
     """The filled row as text; the masks of the other blanks stay visible unless the row is filled as a whole."""
-    special = set(model.tokenizer.special_ids) - (set() if whole else {model.mask_id})
-    return model.tokenizer.decode([token for token in row if token not in special])
+    hidden = set(model.tokenizer.special_ids.tolist()) - (set() if whole else {model.mask_id})
+    return model.tokenizer.decode([token for token in row if token not in hidden], keep_special=True)
