@@ -18,10 +18,12 @@ _state = {"quiet": False}
 
 
 def set_quiet(quiet: bool) -> None:
+    """Silence notices and progress in this process, or let them be heard again."""
     _state["quiet"] = quiet
 
 
 def quiet() -> bool:
+    """Whether only results are wanted."""
     return _state["quiet"]
 
 
