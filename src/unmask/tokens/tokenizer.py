@@ -1,0 +1,287 @@
+"""A tokenizer: text to token ids with character offsets, and the ids of its special tokens.
+
+    tokenizer = Tokenizer.load("runs/demo/model")        # any Hugging Face folder with a fast tokenizer
+    [encoded] = tokenizer.encode(["A blank here."])      # ids, starts, ends: int32 (n,)
+    tokenizer.word_starts("A blank here.", encoded)      # bool (n,)
+    tokenizer.save("folder")                             # transformers.AutoTokenizer reads it
+
+No special tokens are added on encoding and nothing is cut: rows frame and cut.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+import xxhash
+
+from unmask.errors import ModelError
+from unmask.tokens import words
+from unmask.tokens.words import Segmenter
+
+PIECE = 1 << 19
+"""Texts over twice as long are encoded in pieces of about so many characters, cut at line breaks, to bound memory."""
+
+ROLES = ("pad", "unk", "cls", "sep", "mask")
+_STAND_INS = {"cls": "bos", "sep": "eos"}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One text as tokens: ids, and where in the text each token starts and ends, in characters; int32 (n,) each."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Tokenizer:
+    """A `tokenizers.Tokenizer` that knows its special tokens.
+
+    `backend` does the work; `special` gives the token of each role in ROLES (`unk` and `pad` may be absent); `settings`
+    is what else `tokenizer_config.json` held, kept so that saving loses nothing.
+    """
+
+    def __init__(
+        self, backend: tokenizers.Tokenizer, special: Mapping[str, str], settings: Mapping[str, Any] | None = None
+    ) -> None:
+        backend.no_truncation()
+        backend.no_padding()
+        self.backend = backend
+        self.special = {role: special[role] for role in ROLES if special.get(role)}
+        self._settings = dict(settings or {})
+        for role in ("mask", "cls", "sep"):
+            if role not in self.special or backend.token_to_id(self.special[role]) is None:
+                raise ModelError(
+                    f"the tokenizer has no {role} token; give one that was made for a masked language model"
+                )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Tokenizer:
+        """Read a Hugging Face folder: its tokenizer.json, or through transformers where there is none.
+
+        ModelError when the folder is missing, holds no tokenizer, or its tokenizer has no mask token.
+        """
+        path = Path(folder)
+        if not path.is_dir():
+            raise ModelError(f"{folder}: no such folder; give a Hugging Face folder that holds tokenizer.json")
+        if not (path / "tokenizer.json").is_file():
+            return cls._converted(path)
+        try:
+            backend = tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
+        except Exception as error:  # the library raises bare Exceptions
+            raise ModelError(f"{path / 'tokenizer.json'} cannot be read ({error}); save the tokenizer again") from None
+        settings = _json(path / "tokenizer_config.json")
+        names = _special_names(_json(path / "special_tokens_map.json") | settings)
+        return cls(backend, _guessed(backend) | names, settings)
+
+    @classmethod
+    def _converted(cls, path: Path) -> Tokenizer:
+        """A folder in an older layout (vocab.txt, a sentencepiece model): transformers converts it."""
+        from transformers import AutoTokenizer
+
+        try:
+            loaded = AutoTokenizer.from_pretrained(str(path), use_fast=True, local_files_only=True)
+            backend = loaded.backend_tokenizer
+        except Exception:
+            raise ModelError(f"{path} holds no tokenizer: tokenizer.json is needed (a fast tokenizer)") from None
+        return cls(backend, _special_names(_json(path / "tokenizer_config.json") | loaded.special_tokens_map))
+
+    # ------------------------------------------------------------ text to ids and back
+
+    def encode(self, texts: Sequence[str], *, literal: bool = False) -> list[Encoded]:
+        """Each text as tokens, with none added; on all cores unless TOKENIZERS_PARALLELISM is false.
+
+        A special token that is spelled out in a text ("[MASK]") is that token, unless texts are taken literally.
+        """
+        self.backend.encode_special_tokens = literal
+        cuts = [_cuts(text) for text in texts]
+        pieces = [text[a:b] for text, edges in zip(texts, cuts, strict=True) for a, b in itertools.pairwise(edges)]
+        parts = map(_arrays, self.backend.encode_batch(pieces, add_special_tokens=False))
+        return [_joined(list(itertools.islice(parts, len(edges) - 1)), edges) for edges in cuts]
+
+    def decode(self, ids: Sequence[int] | np.ndarray, *, keep_special: bool = False) -> str:
+        """The text of some ids; special tokens are left out unless they shall be kept."""
+        return self.backend.decode([int(i) for i in ids], skip_special_tokens=not keep_special)
+
+    def word_starts(self, text: str, encoded: Encoded, segmenter: Segmenter | None = None) -> np.ndarray:
+        """Whether each token holds the first character of a word (`words.word_spans`): bool (n,).
+
+        Where several tokens share that character (bytes of one character) only the first of them does; tokens of
+        blanks alone and tokens of no width never do.
+        """
+        return self.word_starts_from(words.word_starts(text, segmenter), encoded)
+
+    def word_starts_from(self, starts: np.ndarray, encoded: Encoded) -> np.ndarray:
+        """The same, from the word starts of the text's characters: bool (characters,)."""
+        if not len(encoded):
+            return np.zeros(0, bool)
+        before = np.concatenate([[0], np.cumsum(starts)])  # words that start before each character
+        ends = np.where(self._blank[encoded.ids], 0, encoded.ends)
+        taken = np.concatenate([[0], np.maximum.accumulate(ends)[:-1]])
+        fresh = np.minimum(np.maximum(encoded.starts, taken), encoded.ends)
+        return (before[encoded.ends] > before[fresh]) & ~self._blank[encoded.ids]
+
+    # ------------------------------------------------------------ vocabulary
+
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than the largest id."""
+        return len(self._blank)
+
+    def token(self, number: int) -> str:
+        """The token of an id, as the vocabulary spells it; "" for an id without one."""
+        return self.backend.id_to_token(int(number)) or ""
+
+    def id(self, token: str) -> int | None:
+        """The id of a token as the vocabulary spells it, or None."""
+        return self.backend.token_to_id(token)
+
+    @property
+    def mask_token(self) -> str:
+        return self.special["mask"]
+
+    @property
+    def mask_id(self) -> int:
+        return self._id("mask")
+
+    @property
+    def cls_id(self) -> int:
+        return self._id("cls")
+
+    @property
+    def sep_id(self) -> int:
+        return self._id("sep")
+
+    @property
+    def pad_id(self) -> int:
+        """The padding's id; the separator's where the tokenizer has none."""
+        return self._id("pad" if "pad" in self.special else "sep")
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of what is not in the vocabulary; None where nothing can be (byte-level)."""
+        return self.backend.token_to_id(self.special["unk"]) if "unk" in self.special else None
+
+    @cached_property
+    def special_ids(self) -> np.ndarray:
+        """The ids of all special tokens, ascending: int64 (n,)."""
+        added = self.backend.get_added_tokens_decoder()
+        special = {number for number, token in added.items() if token.special}
+        named = {self.backend.token_to_id(token) for token in self.special.values()}
+        return np.array(sorted(special | (named - {None})), dtype=np.int64)
+
+    def _id(self, role: str) -> int:
+        number = self.backend.token_to_id(self.special[role])
+        assert number is not None
+        return number
+
+    # ------------------------------------------------------------ folder
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that decides how text becomes ids."""
+        held = self.backend.to_str() + json.dumps(self.special, sort_keys=True)
+        return xxhash.xxh3_128_hexdigest(held.encode("utf-8", "surrogatepass"))
+
+    def save(self, folder: str | Path, row_limit: int | None = None) -> None:
+        """Write an ordinary Hugging Face folder; `row_limit` is the model's longest row in tokens, if known."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        names = {f"{role}_token": token for role, token in self.special.items()}
+        kept = {key: value for key, value in self._settings.items() if key not in names}
+        # A class of its own may rebuild the pipeline from its own ideas; tokenizer.json says it all.
+        settings = (
+            {"clean_up_tokenization_spaces": False} | kept | names | {"tokenizer_class": "PreTrainedTokenizerFast"}
+        )
+        if row_limit is not None:
+            settings["model_max_length"] = row_limit
+        (path / "tokenizer.json").write_text(self.backend.to_str(pretty=True), encoding="utf-8")
+        _write_json(path / "tokenizer_config.json", settings)
+        _write_json(path / "special_tokens_map.json", names)
+
+    # ------------------------------------------------------------ made once
+
+    @cached_property
+    def _blank(self) -> np.ndarray:
+        """Whether a token is nothing but blanks, however the vocabulary spells them: bool (V,)."""
+        size = max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
+        spelled = self.backend.decode_batch([[number] for number in range(size)], skip_special_tokens=False)
+        return np.fromiter((not token.strip() for token in spelled), bool, size)
+
+
+def _arrays(encoding: tokenizers.Encoding) -> Encoded:
+    count = len(encoding)
+    offsets = np.fromiter(itertools.chain.from_iterable(encoding.offsets), np.int32, 2 * count).reshape(count, 2)
+    return Encoded(np.array(encoding.ids, np.int32), offsets[:, 0], offsets[:, 1])
+
+
+def _joined(parts: list[Encoded], edges: list[int]) -> Encoded:
+    if len(parts) == 1:
+        return parts[0]
+    starts = [part.starts + np.int32(edge) for part, edge in zip(parts, edges, strict=False)]
+    ends = [part.ends + np.int32(edge) for part, edge in zip(parts, edges, strict=False)]
+    return Encoded(np.concatenate([part.ids for part in parts]), np.concatenate(starts), np.concatenate(ends))
+
+
+def _cuts(text: str) -> list[int]:
+    """[0, ..., len(text)]: where a long text is cut, each time behind the first single line break after PIECE."""
+    cuts = [0]
+    while len(text) - cuts[-1] > 2 * PIECE:
+        cut = next(_single_line_breaks(text, cuts[-1] + PIECE), None)
+        if cut is None:
+            break
+        cuts.append(cut)
+    return [*cuts, len(text)]
+
+
+def _single_line_breaks(text: str, start: int) -> Iterator[int]:
+    # Runs of blanks are one piece for byte-level tokenizers, so a cut never goes through one.
+    at = text.find("\n", start)
+    while 0 < at < len(text) - 1:
+        if not text[at - 1].isspace() and not text[at + 1].isspace():
+            yield at + 1
+        at = text.find("\n", at + 1)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON ({error}); save the tokenizer again") from None
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _special_names(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The token of each role; older files write {"content": ...} for a token."""
+    names = {}
+    for role in ROLES:
+        for key in (role, _STAND_INS.get(role, role)):
+            value = settings.get(f"{key}_token")
+            value = value.get("content") if isinstance(value, Mapping) else value
+            if value and role not in names:
+                names[role] = str(value)
+    return names
+
+
+def _guessed(backend: tokenizers.Tokenizer) -> dict[str, str]:
+    """The usual names, for a folder that names no special tokens."""
+    usual = {"pad": ("[PAD]", "<pad>"), "unk": ("[UNK]", "<unk>"), "mask": ("[MASK]", "<mask>")}
+    usual |= {"cls": ("[CLS]", "<s>"), "sep": ("[SEP]", "</s>")}
+    found = {role: [name for name in names if backend.token_to_id(name) is not None] for role, names in usual.items()}
+    return {role: names[0] for role, names in found.items() if names}
