@@ -21,12 +21,15 @@ MENUS = Menu(
     "menu",
     {
         "recipes": "unmask.recipes:RECIPES",
-        "readers": "unmask.corpus:READERS",
+        "readers": "unmask.corpus.readers:READERS",
         "tokenizers": "unmask.tokens.training:TOKENIZERS",
+        "segmenters": "unmask.tokens.words:SEGMENTERS",
         "selections": "unmask.masking.selections:SELECTIONS",
+        "mask_schedules": "unmask.masking.schedules:SCHEDULES",
         "architectures": "unmask.architectures:ARCHITECTURES",
         "objectives": "unmask.objectives:OBJECTIVES",
         "optimizers": "unmask.training.optimizers:OPTIMIZERS",
+        "schedules": "unmask.training.schedules:SCHEDULES",
         "metrics": "unmask.metrics:METRICS",
     },
 )

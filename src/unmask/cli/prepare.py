@@ -48,7 +48,7 @@ def sources_and_settings(words: list[str]) -> tuple[list[str], Any]:
     """The sources among the words, and a value with the sections `corpus` and `tokenizer` as the others set them."""
     from unmask.config import overridden, section
     from unmask.corpus import CorpusSettings
-    from unmask.tokens.tokenizer import TokenizerSettings
+    from unmask.tokens.training import TokenizerSettings
 
     sources, assignments = separated(words)
     if not sources:
