@@ -1,0 +1,200 @@
+"""The model card: the README.md of a model folder, with the metadata the Hub reads.
+
+The card says what the model was trained on, how good it is beside guessing by frequency, how to use it with and
+without this package, and every setting of the run, so that it can be trained again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+FIGURES = {
+    "loss": ("Loss", "nats per masked token", "{:.3f}"),
+    "unigram_loss": ("Unigram line", "loss of guessing by frequency alone", "{:.3f}"),
+    "perplexity": ("Perplexity", "", "{:,.1f}"),
+    "token_accuracy": ("Masked token accuracy", "", "{:.1%}"),
+    "word_accuracy": ("Masked word accuracy", "every token of the word right", "{:.1%}"),
+    "word_error_rate": ("Word error rate", "of the restored text", "{:.1%}"),
+    "bits_per_character": ("Bits per masked character", "comparable across tokenizers", "{:.3f}"),
+    "masked_tokens": ("Masked tokens", "that the figures stand on", "{:,.0f}"),
+}
+"""What `evaluate` measures: its name for a reader, its meaning, and how it is written."""
+
+_METRICS = ("loss", "perplexity", "token_accuracy", "word_accuracy", "word_error_rate", "bits_per_character")
+
+
+def model_card(
+    run: Mapping[str, Any],
+    figures: Mapping[str, float | None],
+    *,
+    name: str,
+    mask_token: str = "[MASK]",
+    examples: Sequence[str] = ("The ___ of the book is on the first page.",),
+    data: Mapping[str, Any] | None = None,
+    parameters: int | None = None,
+    language: Sequence[str] = ("en",),
+    license: str = "other",
+    picture: str | None = None,
+) -> str:
+    """The README.md of a model folder.
+
+    run: the resolved run as JSON. figures: what `evaluate` gave, any of the keys of FIGURES. examples: sentences with
+    `___` for their blanks, the Hub's widget shows them. data: what is known of the training text, by label. language:
+    ISO 639-1 codes. license: an identifier of the Hub; "other" says that nobody chose one yet. picture: the learning
+    curves, a path relative to the card.
+    """
+    texts = [example.replace("___", mask_token) for example in examples]
+    architecture = _architecture(run)
+    parts = [
+        _front_matter(name, architecture, texts, figures, language, license),
+        _opening(name, architecture, parameters),
+        _uses(name, texts[0] if texts else f"A {mask_token}."),
+        _figures(figures),
+        f"![Learning curves: loss over the steps of training]({picture})" if picture else "",
+        _data(data or {}),
+        _settings(run),
+        _limits(license),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _architecture(run: Mapping[str, Any]) -> str:
+    chosen = run.get("architecture", {})
+    return str(chosen.get("name", "encoder")) if isinstance(chosen, Mapping) else str(chosen)
+
+
+def _front_matter(
+    name: str,
+    architecture: str,
+    texts: Sequence[str],
+    figures: Mapping[str, float | None],
+    language: Sequence[str],
+    license: str,
+) -> str:
+    import yaml
+
+    results = {
+        "task": {"type": "fill-mask", "name": "Masked language modelling"},
+        "dataset": {"type": "held-out", "name": "Held-out documents of the training corpus", "split": "validation"},
+        "metrics": [
+            {"type": key, "name": FIGURES[key][0], "value": round(float(value), 6)}
+            for key in _METRICS
+            if (value := figures.get(key)) is not None and math.isfinite(value)
+        ],
+    }
+    metadata = {
+        "language": list(language),
+        "license": license,
+        "library_name": "transformers",
+        "pipeline_tag": "fill-mask",
+        "tags": ["fill-mask", "masked-lm", architecture, "unmask"],
+        "widget": [{"text": text} for text in texts],
+    }
+    if results["metrics"]:
+        metadata["model-index"] = [{"name": name, "results": [results]}]
+    return f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)}---"
+
+
+def _opening(name: str, architecture: str, parameters: int | None) -> str:
+    size = f" of {_amount(parameters)} parameters" if parameters else ""
+    return (
+        f"# {name}\n\nA masked language model ({architecture}{size}) that fills blanks in text, "
+        "trained from scratch with unmask."
+    )
+
+
+def _uses(name: str, text: str) -> str:
+    return f"""## How to use
+
+```python
+from transformers import pipeline
+
+fill = pipeline("fill-mask", model="{name}")  # or the path of this folder
+fill({text!r})
+```
+
+With unmask, several blanks at once, words of several tokens, and candidates of your own:
+
+```python
+import unmask
+
+model = unmask.load("{name}")
+model.fill({text!r}, top_k=5)
+```"""
+
+
+def _figures(figures: Mapping[str, float | None]) -> str:
+    rows = [
+        f"| {label} | {form.format(value)} | {meaning} |"
+        for key, (label, meaning, form) in FIGURES.items()
+        if (value := figures.get(key)) is not None and math.isfinite(value)
+    ]
+    if not rows:
+        return ""
+    table = "\n".join(["| Figure | Value | |", "|---|---:|---|", *rows])
+    return f"## Figures\n\nOn held-out documents, 15 % of the words blanked.\n\n{table}" + _verdict(figures)
+
+
+def _verdict(figures: Mapping[str, float | None]) -> str:
+    loss, line = figures.get("loss"), figures.get("unigram_loss")
+    if loss is None or line is None:
+        return ""
+    if line - loss < 0.1:
+        return "\n\n**The loss stands at the unigram line: this model has learned little more than word frequencies.**"
+    return f"\n\nThe loss is {line - loss:.2f} nats under the unigram line."
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    if not data:
+        return ""
+    rows = [f"| {_cell(label)} | {_cell(_written(value))} |" for label, value in data.items()]
+    return "\n".join(["## Data", "", "| | |", "|---|---|", *rows])
+
+
+def _settings(run: Mapping[str, Any]) -> str:
+    lines = [f"{path}={value}" for path, value in _flat(run)]
+    if not lines:
+        return ""
+    body = "\n".join(lines)
+    return f"## Training\n\nEvery setting, as `unmask pretrain` takes them:\n\n```\n{body}\n```"
+
+
+def _limits(license: str) -> str:
+    said = " No licence was chosen: ask its author before passing it on." if license == "other" else ""
+    return (
+        "## Limits\n\nThe model knows what its training text says, its errors and prejudices included. "
+        f"It predicts likely words, which need not be true ones.{said}"
+    )
+
+
+def _flat(run: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The settings as `section.field`, value pairs; the name of a component stands under its section's own name."""
+    for key, value in run.items():
+        path = prefix.rstrip(".") if key == "name" and prefix else f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, ",".join(map(str, value)) if isinstance(value, (list, tuple)) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _amount(number: int) -> str:
+    for scale, unit in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if number >= scale:
+            return f"{number / scale:.3g} {unit}"
+    return str(number)
