@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unmask.tokens.build import prepare
-    from unmask.tokens.store import Shard, Store, StoreWriter
+    from unmask.tokens.store import Shard, Store
     from unmask.tokens.tokenizer import Encoded, Tokenizer
     from unmask.tokens.training import TOKENIZERS, TokenizerSettings, check_tokenizer, train_tokenizer
+    from unmask.tokens.writing import StoreWriter
 
 _HOMES = {
     "TOKENIZERS": "training",
     "Encoded": "tokenizer",
     "Shard": "store",
     "Store": "store",
-    "StoreWriter": "store",
+    "StoreWriter": "writing",
     "Tokenizer": "tokenizer",
     "TokenizerSettings": "training",
     "check_tokenizer": "training",

@@ -48,7 +48,7 @@ class Encoded:
 class Tokenizer:
     """A `tokenizers.Tokenizer` that knows its special tokens.
 
-    `backend` does the work; `special` gives the token of each role in ROLES (`unk` and `pad` may be absent); `settings`
+    `backend` does the work; `special` gives the token of each role in ROLES (all but the mask may be absent); `settings`
     is what else `tokenizer_config.json` held, kept so that saving loses nothing.
     """
 
@@ -60,11 +60,8 @@ class Tokenizer:
         self.backend = backend
         self.special = {role: special[role] for role in ROLES if special.get(role)}
         self._settings = dict(settings or {})
-        for role in ("mask", "cls", "sep"):
-            if role not in self.special or backend.token_to_id(self.special[role]) is None:
-                raise ModelError(
-                    f"the tokenizer has no {role} token; give one that was made for a masked language model"
-                )
+        if self._id("mask") is None:
+            raise ModelError("the tokenizer has no mask token; give one that was made for a masked language model")
 
     @classmethod
     def load(cls, folder: str | Path) -> Tokenizer:
@@ -153,38 +150,38 @@ class Tokenizer:
 
     @property
     def mask_id(self) -> int:
-        return self._id("mask")
+        return self._id("mask") or 0  # its absence was refused
 
     @property
-    def cls_id(self) -> int:
+    def cls_id(self) -> int | None:
+        """The id of the token before a text, [CLS] or its like; None where there is none."""
         return self._id("cls")
 
     @property
-    def sep_id(self) -> int:
+    def sep_id(self) -> int | None:
+        """The id of the token behind a text, [SEP] or its like; None where there is none."""
         return self._id("sep")
 
     @property
     def pad_id(self) -> int:
-        """The padding's id; the separator's where the tokenizer has none."""
-        return self._id("pad" if "pad" in self.special else "sep")
+        """The padding's id; where there is none, 0, since padding is never looked at."""
+        return self._id("pad") or 0
 
     @property
     def unknown_id(self) -> int | None:
-        """The id of what is not in the vocabulary; None where nothing can be (byte-level)."""
-        return self.backend.token_to_id(self.special["unk"]) if "unk" in self.special else None
+        """The id of what is not in the vocabulary; None where there is none."""
+        return self._id("unk")
 
     @cached_property
     def special_ids(self) -> np.ndarray:
         """The ids of all special tokens, ascending: int64 (n,)."""
         added = self.backend.get_added_tokens_decoder()
         special = {number for number, token in added.items() if token.special}
-        named = {self.backend.token_to_id(token) for token in self.special.values()}
-        return np.array(sorted(special | (named - {None})), dtype=np.int64)
+        named = {number for role in self.special if (number := self._id(role)) is not None}
+        return np.array(sorted(special | named), dtype=np.int64)
 
-    def _id(self, role: str) -> int:
-        number = self.backend.token_to_id(self.special[role])
-        assert number is not None
-        return number
+    def _id(self, role: str) -> int | None:
+        return self.backend.token_to_id(self.special[role]) if role in self.special else None
 
     # ------------------------------------------------------------ folder
 
