@@ -1,0 +1,103 @@
+"""How well a model restores words of documents it has not seen.
+
+    evaluate("runs/demo")                        on the held-out documents of the run's own store
+    evaluate("runs/demo", "stores/wiki")         on those of another store
+    evaluate("answerdotai/ModernBERT-base", "my-texts/")
+
+The words asked for depend on the text alone, so figures in bits per character compare across tokenizers and models.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unmask.config import require
+from unmask.errors import DataError
+from unmask.evaluation.blanks import Blanks, make_blanks
+from unmask.evaluation.masked import Sample, samples, score_blanks
+
+if TYPE_CHECKING:
+    from unmask.corpus import CorpusSettings, Document
+    from unmask.models import Model
+
+__all__ = ["Blanks", "Sample", "evaluate", "make_blanks", "samples", "score_blanks"]
+
+ROW_LENGTH = 512
+"""Tokens in a row for a model that does not say what it was trained on, as long as it can read so many."""
+
+_STORE = "manifest.json"
+
+
+def evaluate(
+    model: str | Path | Model,
+    data: str | Path | None = None,
+    *,
+    row_length: int | None = None,
+    share: float = 0.15,
+    limit_tokens: int | None = None,
+    batch_rows: int = 64,
+    corpus: CorpusSettings | None = None,
+) -> dict[str, float | int | None]:
+    """The figures of a model (a path, a Hub name, or loaded) on held-out text, 15 % of its words blanked.
+
+    `data` is a store (its validation documents), or any text as `unmask prepare` takes it, read with the settings
+    `corpus`; by default the store of the run that made the model. `row_length` in tokens is by default that of the run,
+    else 512. The keys are those of `score_blanks`; `unigram_loss` is None for a model that came without its counts.
+
+    Raises ModelError for what is no model, DataError for what is no text, SettingError for rows the model cannot read.
+    """
+    if isinstance(model, (str, Path)):
+        from unmask.models import load
+
+        model = load(model)
+    length = row_length or min(_run_setting(model, "row_length") or ROW_LENGTH, model.row_limit)
+    require(
+        length <= model.row_limit,
+        f"row_length={length}: the model reads at most {model.row_limit} tokens; set row_length={model.row_limit}",
+    )
+    blanks = make_blanks(model.tokenizer, documents(data or _own_store(model), corpus), length, share, limit_tokens)
+    return score_blanks(blanks, model.predict, model.token_counts, batch_rows)
+
+
+def documents(data: str | Path, settings: CorpusSettings | None = None) -> Iterator[Document]:
+    """The documents to evaluate on: the validation split of a store, or all of any other source of text, cleaned."""
+    if (Path(data) / _STORE).is_file():
+        from unmask.tokens.store import Store
+
+        yield from Store.open(data).documents("validation")
+    else:
+        with tempfile.TemporaryDirectory(prefix="unmask-") as folder:  # for what comes on standard input
+            yield from _read(str(data), settings, Path(folder))
+
+
+def _read(what: str, settings: CorpusSettings | None, folder: Path) -> Iterator[Document]:
+    from unmask.corpus import READERS, CorpusSettings, Problem, Source, clean, parts
+    from unmask.corpus.documents import Document
+    from unmask.corpus.sources import standard_input
+
+    settings = settings or CorpusSettings()
+    source = Source.parse(what)
+    if source.what == "-":
+        source = standard_input(source, folder)
+    for part in parts([source], settings):
+        for item in READERS.load(part.reader)().read(part):
+            if not isinstance(item, Problem):
+                yield Document(item.id, clean(item.text, settings), item.source)
+            elif not settings.skip_unreadable:
+                raise DataError(f"{item}; mend it, or skip such lines with skip_unreadable=true")
+
+
+def _run_setting(model: Model, name: str):
+    return ((model.run or {}).get("data") or {}).get(name)
+
+
+def _own_store(model: Model) -> str:
+    store = _run_setting(model, "store")
+    if store is None:
+        raise DataError(f"{model.path} does not say what it was trained on: name texts or a store with --data PATH")
+    if not (Path(store) / _STORE).is_file():
+        raise DataError(f"{store}, the store of the run, is not there: name texts or a store with --data PATH")
+    return store
