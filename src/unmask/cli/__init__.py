@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from unmask import console
 from unmask.errors import Stopped, UnmaskError
 
-_INTERRUPTED, _PIPE_CLOSED = 130, 141
+_INTERRUPTED = 130
 _MENDS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "your quota is used up; free some space and run the same command again",
@@ -48,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The interpreter flushes standard output once more at exit; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _PIPE_CLOSED
+        return 1  # as rich does when it is the first to notice
     except OSError as error:
         if error.errno not in _MENDS:
             raise

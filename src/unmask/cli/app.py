@@ -19,7 +19,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (pretrain, prepare, tokenizer, evaluate, fill, plot, doctor, listing):
+VERBS = (pretrain, prepare, tokenizer, evaluate, fill, plot, doctor, listing)
+
+for verb in VERBS:
     app.command(name=verb.NAME, epilog=verb.EXAMPLES)(verb.command)
 
 

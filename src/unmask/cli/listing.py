@@ -67,8 +67,8 @@ def first_line(entry: str) -> str:
     """The first docstring line of "module:name", read from the source: a list of names need not import torch."""
     module, _, attribute = entry.partition(":")
     spec = find_spec(module)
-    if spec is not None and spec.origin is not None:
-        for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+    if spec is not None and str(spec.origin).endswith(".py"):
+        for node in ast.parse(Path(str(spec.origin)).read_text(encoding="utf-8")).body:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == attribute:
                 return (ast.get_docstring(node) or "").partition("\n")[0]
     return (getattr(import_module(module), attribute).__doc__ or "").strip().partition("\n")[0]

@@ -72,7 +72,7 @@ class Display:
         self._record: dict[str, Any] = {}
         self._evaluated: dict[str, Any] = {}
         self._live: Live | None = None
-        self._shown = 0.0
+        self._shown = float("-inf")
 
     def start(self, run: Any, model_parameters: int, budget: tuple[str, float]) -> None:
         """Begin. `run.name` is the title; `budget` is what ends the run, as (unit, amount).
