@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from unmask.errors import ModelError
-from unmask.models import load, positions, read_token_counts, row_limit, write_token_counts
+from unmask.models import load, read_token_counts, row_limit, write_token_counts
+from unmask.sealed import seal
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIAL, "the", "cat", "dog", "sat", "on", "a", "mat", "blue", "sky", "is", "##s", "##ing", "run"]
@@ -85,16 +86,9 @@ def test_predictions_equal_those_of_transformers_at_the_asked_places(kind: str, 
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_positions_restart_in_each_group() -> None:
-    groups = torch.tensor([[1, 1, 2, 2, 2, 0], [7, 7, 7, 7, 3, 3]])
-    assert positions(groups).tolist() == [[0, 1, 0, 1, 2, 0], [0, 1, 2, 3, 0, 1]]
-
-
 def test_a_stock_model_refuses_packed_rows_instead_of_mixing_documents(tmp_path: Path) -> None:
     save_bert(tmp_path / "m")
     model = load(tmp_path / "m")
-    if model.module.__class__.__module__.startswith("unmask"):
-        pytest.skip("this architecture is one of ours, which keeps packed documents apart")
     tokens = torch.tensor([[5, 6, 7, 8]])
     with pytest.raises(ModelError, match="one document a row, not packed rows"):
         model.predict(tokens, torch.tensor([[1, 1, 2, 2]]), torch.tensor([0]), torch.tensor([0]))
@@ -191,6 +185,43 @@ def test_a_finished_run_gives_its_model_and_its_settings(bert: Path, tmp_path: P
     model = load(tmp_path)
     assert model.path == tmp_path / "model"
     assert model.run == {"seed": 7}
+
+
+def test_a_run_that_is_not_finished_gives_its_newest_whole_checkpoint_and_says_so(
+    bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_text('{"seed": 3}')
+    for step in (9, 10, 100):
+        shutil.copytree(bert, tmp_path / "checkpoints" / f"step-{step}")
+        seal(tmp_path / "checkpoints" / f"step-{step}")
+    broken = tmp_path / "checkpoints" / "step-100" / "model.safetensors"
+    broken.write_bytes(broken.read_bytes()[:-1])
+    model = load(tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    assert model.path.name == "step-10"
+    assert model.run == {"seed": 3}
+    assert "step-100 is broken (model.safetensors has" in said
+    assert "taking step-10" in said
+
+
+def test_our_own_architecture_keeps_packed_documents_apart(tmp_path: Path) -> None:
+    import transformers
+
+    config = transformers.ModernBertConfig(
+        vocab_size=len(WORDS), pad_token_id=0, bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3, **SIZES
+    )
+    torch.manual_seed(1)
+    transformers.ModernBertForMaskedLM(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    model = load(tmp_path)
+    packed = torch.tensor([[2, 5, 4, 3, 2, 9, 4, 10, 3]])
+    groups = torch.tensor([[1, 1, 1, 1, 2, 2, 2, 2, 2]])
+    together = model.predict(packed, groups, torch.tensor([0, 0]), torch.tensor([2, 6]))
+    apart = [
+        model.predict(part, torch.ones_like(part), torch.tensor([0]), torch.tensor([2]))
+        for part in (packed[:, :4], packed[:, 4:])
+    ]
+    torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
 
 
 def test_a_run_without_checkpoint_says_how_to_continue(tmp_path: Path) -> None:

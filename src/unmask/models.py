@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ import numpy as np
 
 from unmask.console import say, warn
 from unmask.errors import ModelError
+from unmask.sealed import fault
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,8 +38,8 @@ NO_LIMIT = 1 << 30
 _HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 _FITTING = "a BERT, RoBERTa, DistilBERT, ModernBERT or any other masked language model"
 
-Forward = Callable[["Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
-"""(tokens (B,T), groups (B,T), rows (N,), columns (N,)) -> logits (N,V)"""
+Forward = Callable[["Tensor", "Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
+"""(tokens, groups, positions: (B,T) each, rows, columns: (N,) each) -> logits (N,V)"""
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,14 @@ class Model:
         """
         import torch
 
+        from unmask.tokens.rows import positions
+
         if tokens.shape[1] > self.row_limit:
             raise ModelError(
                 f"a row of {tokens.shape[1]} tokens is longer than the {self.row_limit} {self.path} can read"
             )
-        inputs = [given.to(self.device) for given in (tokens, groups, rows, columns)]
+        restarting = torch.from_numpy(positions(groups.numpy()))
+        inputs = [given.to(self.device) for given in (tokens, groups, restarting, rows, columns)]
         with torch.inference_mode():
             return self.forward(*inputs).float().cpu()
 
@@ -147,10 +150,11 @@ def _of_run(run: Path) -> Path:
     if (run / "model" / CONFIG).exists():
         return _whole(run / "model")
     for checkpoint in _newest_first(run / "checkpoints"):
-        if _is_valid(checkpoint):
+        broken = fault(checkpoint)
+        if broken is None:
             say(f"{run} is not finished: taking {checkpoint.name}")
             return checkpoint
-        warn(f"{checkpoint} is not whole: looking at the one before")
+        warn(f"{checkpoint} is broken ({broken}); looking at the one before")
     raise ModelError(
         f"{run} has no model and no whole checkpoint yet: continue it with `unmask pretrain --resume {run}`"
     )
@@ -159,10 +163,6 @@ def _of_run(run: Path) -> Path:
 def _newest_first(checkpoints: Path) -> list[Path]:
     steps = [(int(path.name[5:]), path) for path in checkpoints.glob("step-*") if path.name[5:].isdigit()]
     return [path for _, path in sorted(steps, reverse=True)]
-
-
-def _is_valid(checkpoint: Path) -> bool:
-    return (checkpoint / CONFIG).exists() and any((checkpoint / weights).exists() for weights in WEIGHTS)
 
 
 def _from_hub(name: str) -> Path:
@@ -226,26 +226,10 @@ def read_token_counts(folder: Path) -> np.ndarray | None:
 
 def _ours(folder: Path) -> tuple[nn.Module, Forward] | None:
     """The objective of one of our own architectures, or None when the folder holds something else."""
-    if find_spec("unmask.weights") is None:
-        return None
-    objective = import_module("unmask.weights").load_objective(folder)
-    if objective is None:
-        return None
+    from unmask.weights import load_objective
 
-    def forward(tokens: Tensor, groups: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        return objective.predict(tokens, groups, positions(groups), rows, columns)
-
-    return objective, forward
-
-
-def positions(groups: Tensor) -> Tensor:
-    """Positions that restart in each group: (B,T) -> int64 (B,T)."""
-    import torch
-
-    index = torch.arange(groups.shape[1], device=groups.device).expand_as(groups)
-    first = torch.ones_like(groups, dtype=torch.bool)
-    first[:, 1:] = groups[:, 1:] != groups[:, :-1]
-    return index - torch.where(first, index, 0).cummax(dim=1).values
+    objective = load_objective(folder)
+    return None if objective is None else (objective, objective.predict)
 
 
 def _stock(folder: Path, config: dict[str, Any]) -> tuple[nn.Module, Forward]:
@@ -253,7 +237,7 @@ def _stock(folder: Path, config: dict[str, Any]) -> tuple[nn.Module, Forward]:
     module = _stock_module(folder, config)
     head = _head(module, str(config.get("model_type")))
 
-    def forward(tokens: Tensor, groups: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def forward(tokens: Tensor, groups: Tensor, _: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         visible = groups > 0
         if bool(((groups != groups.amax(dim=1, keepdim=True)) & visible).any()):
             raise ModelError(f"{folder}: a {config.get('model_type')} model reads one document a row, not packed rows")
