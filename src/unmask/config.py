@@ -42,6 +42,15 @@ def require(holds: bool, message: str) -> None:
         raise SettingError(message)
 
 
+def changed(value: T, **sections: Any) -> T:
+    """A copy with sections changed: a dict replaces fields of a section, anything else the section itself."""
+    made = {
+        name: dataclasses.replace(getattr(value, name), **change) if isinstance(change, dict) else change
+        for name, change in sections.items()
+    }
+    return dataclasses.replace(value, **made)  # type: ignore[type-var]
+
+
 # ---------------------------------------------------------------- to and from JSON
 
 

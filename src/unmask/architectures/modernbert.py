@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import GatedFeedForward
+from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
 
 
@@ -94,9 +95,9 @@ class ModernBertEncoder(nn.Module):
         super().__init__()
         self.config, self.width = config, config.width
         self.embedding = nn.Embedding(vocabulary_size, config.width)
-        self.embedding_norm = nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.embedding_norm = Norm(config.width)
         self.layers = nn.ModuleList(Layer(config, first=number == 0) for number in range(config.layers))
-        self.final_norm = nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.final_norm = Norm(config.width)
         self.apply(self._start)
 
     def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
@@ -135,9 +136,9 @@ class Layer(nn.Module):
 
     def __init__(self, config: ModernBert, first: bool) -> None:
         super().__init__()
-        self.attention_norm = nn.Identity() if first else nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.attention_norm = nn.Identity() if first else Norm(config.width)
         self.attention = SelfAttention(config.width, config.heads)
-        self.feedforward_norm = nn.LayerNorm(config.width, eps=1e-5, bias=False)
+        self.feedforward_norm = Norm(config.width)
         self.feedforward = GatedFeedForward(config.width, config.feedforward)
 
     def forward(self, hidden: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None) -> Tensor:

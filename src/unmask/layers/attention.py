@@ -5,6 +5,8 @@ Shapes: B rows, T tokens, Q queries (T, or the K places asked), D width, H heads
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -39,6 +41,8 @@ class SelfAttention(nn.Module):
 
     Vaswani et al. 2017, section 3.2; no bias, as in ModernBERT (Warner et al. 2024, section 2.1).
     """
+
+    fused: ClassVar = {"projection": 3}  # matrices that stand in one weight; Muon orthogonalises each by itself
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()

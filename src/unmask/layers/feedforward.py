@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class GatedFeedForward(nn.Module):
     """GeGLU (Shazeer 2020, "GLU variants improve Transformer"): out(gelu(a) * b), a and b from one projection."""
+
+    fused: ClassVar = {"projection": 2}
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()

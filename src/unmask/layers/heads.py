@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unmask.layers.norms import Norm
 from unmask.layers.losses import projected_cross_entropy
 
 
@@ -16,15 +17,15 @@ class PredictionHead(nn.Module):
     in at each call: tying is then nothing but using the same tensor.
     """
 
-    def __init__(self, width: int, vocabulary_size: int, epsilon: float = 1e-5) -> None:
+    def __init__(self, width: int, vocabulary_size: int) -> None:
         super().__init__()
         self.dense = nn.Linear(width, width, bias=False)
-        self.norm = nn.LayerNorm(width, eps=epsilon, bias=False)
+        self.norm = Norm(width)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
     def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
-        """hidden (..., D), embedding (V,D) -> logits (..., V)."""
-        return F.linear(self.transformed(hidden), embedding, self.bias)
+        """hidden (..., D), embedding (V,D) -> logits (..., V) in float32."""
+        return F.linear(self.transformed(hidden), embedding).float() + self.bias
 
     def transformed(self, hidden: Tensor) -> Tensor:
         """hidden (..., D) as the embedding is compared with it (..., D)."""

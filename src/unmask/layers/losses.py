@@ -15,7 +15,7 @@ CHUNK_LOGITS = 4 << 20  # float32 logits held at a time: 16 MB, about what a CPU
 def projected_cross_entropy(hidden: Tensor, embedding: Tensor, bias: Tensor, targets: Tensor, ignore: int) -> Tensor:
     """The summed cross-entropy (nats, float32) of `hidden @ embedding.T + bias` against `targets`.
 
-    hidden (N,D), embedding (V,D), bias (V,), targets (N,) where `ignore` asks nothing. Softmax is in float32 whatever
+    hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing. Softmax is in float32 whatever
     the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the cache and kept in the
     dtype of hidden; without gradients nothing is kept.
     """
@@ -31,7 +31,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         step = max(1, CHUNK_LOGITS // len(embedding))
         for start in range(0, len(hidden), step):
             chunk = slice(start, start + step)
-            logits = torch.addmm(bias, hidden[chunk], embedding.t()).float()
+            logits = torch.mm(hidden[chunk], embedding.t()).float().add_(bias)
             asked = targets[chunk] != ignore
             target = targets[chunk].where(asked, 0)[:, None]
             peak = logits.amax(1, keepdim=True)
@@ -53,4 +53,4 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         gradient = gradient.to(hidden.dtype)
         of_hidden = (of_logits @ embedding) * gradient
         of_embedding = of_logits.t() @ (hidden * gradient)
-        return of_hidden, of_embedding, of_logits.sum(0) * gradient, None, None
+        return of_hidden, of_embedding, of_logits.sum(0, dtype=torch.float32) * gradient, None, None

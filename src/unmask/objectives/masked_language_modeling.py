@@ -6,17 +6,14 @@ Shapes: B rows, T tokens, K places asked in a row, D width, V vocabulary.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from unmask.batches import IGNORE, Batch
 from unmask.layers.heads import PredictionHead
 
-if TYPE_CHECKING:
-    from unmask.batches import Batch
-
-IGNORE = -100
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,8 @@ class MaskedLanguageModeling:
 
 class MaskedObjective(nn.Module):
     """An encoder and a prediction head tied to its token embedding."""
+
+    weights: ClassVar = {"masked": 1.0}
 
     def __init__(self, encoder: nn.Module, vocabulary_size: int, token_counts: Tensor | None) -> None:
         super().__init__()
@@ -55,6 +54,3 @@ class MaskedObjective(nn.Module):
         """Logits (N,V) in float32 at the places (rows[n], columns[n]) of tokens (B,T)."""
         hidden = self.encoder(tokens, groups, positions)
         return self.head(hidden[rows, columns], self.encoder.embedding.weight).float()  # type: ignore[union-attr]
-
-
-__all__ = ["IGNORE", "MaskedLanguageModeling", "MaskedObjective"]

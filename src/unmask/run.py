@@ -1,0 +1,139 @@
+"""Open this first. A `Run` says everything about a training run; `pretrain` is what happens with it.
+
+    unmask.pretrain(recipes.demo())                                  -> runs/demo
+    unmask.pretrain(config.overridden(run, ["training.steps=100"]), to="runs/short")
+    unmask.resume("runs/short")
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unmask.architectures import ARCHITECTURES
+from unmask.config import choice, from_dict, require, section
+from unmask.corpus.settings import CorpusSettings
+from unmask.errors import ModelError
+from unmask.masking import Masking
+from unmask.objectives import OBJECTIVES
+from unmask.tokens.training import TokenizerSettings
+from unmask.training.optimizers import OPTIMIZERS
+from unmask.training.settings import Training
+
+if TYPE_CHECKING:
+    from unmask.stages import Outcome
+    from unmask.training.display import Display
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the text comes from, and how it is cut into rows."""
+
+    source: str | None = None
+    """text to prepare first: what `unmask prepare` takes (a file, a folder, a glob, hf:NAME, python-docs); several are
+    parted by spaces"""
+    store: str | None = None
+    """a prepared store; with data.source none is needed"""
+    row_length: int = 128
+    """tokens in a row, [CLS] and [SEP] included"""
+    packing: str = "packed"
+    """packed (documents share rows without seeing each other, nothing is dropped) or document (a document a row)"""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The held-out figures while training and at the end."""
+
+    share: float = 0.15
+    """share of words that are blanked"""
+    tokens: int | None = 20_000
+    """tokens of held-out text read at each evaluation while training; none: all"""
+    final_tokens: int | None = 200_000
+    """tokens of held-out text read at the end; none: all"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a training run depends on; saved as run.json, from which it can be done again."""
+
+    name: str = "run"
+    """names the run folder and the model card"""
+    seed: int = 0
+    """of the weights, the order of rows, and the masks"""
+    data: Data = section(Data)
+    corpus: CorpusSettings = section(CorpusSettings)
+    tokenizer: TokenizerSettings = section(TokenizerSettings)
+    masking: Masking = section(Masking)
+    architecture: Any = choice(ARCHITECTURES, "modernbert")
+    objective: Any = choice(OBJECTIVES, "masked_language_modeling")
+    optimizer: Any = choice(OPTIMIZERS, "muon")
+    training: Training = section(Training)
+    evaluation: Evaluation = section(Evaluation)
+
+    def checked(self) -> Run:
+        """Itself, when its sections fit each other; SettingError names the two that do not."""
+        require(
+            (self.data.source is None) != (self.data.store is None),
+            "data.source=TEXTS (prepared first) or data.store=STORE (prepared before) is needed"
+            + ("" if self.data.source is None else ", not both"),
+        )
+        require(
+            self.data.row_length <= self.architecture.positions,
+            f"data.row_length={self.data.row_length} is longer than the model's {self.architecture.positions} positions: "
+            "lower it, or raise architecture.positions",
+        )
+        assert self.training.budget  # refuses none or several
+        return self
+
+
+def pretrain(run: Run, to: str | Path | None = None, display: Display | None = None) -> Outcome:
+    """Train a masked language model and leave it in `to`/model (default runs/<name>).
+
+    SettingError when the folder exists or the settings do not fit; Stopped when the run was asked to stop: it is saved,
+    and `resume` goes on.
+    """
+    from unmask.stages import started
+
+    return _trained(started(run.checked(), Path(to or Path("runs") / run.name)), display)
+
+
+def resume(folder: str | Path, display: Display | None = None) -> Outcome:
+    """Go on with a run from its newest whole checkpoint, exactly as if it had never stopped.
+
+    A run that is finished already just returns its figures.
+    """
+    from unmask.stages import found
+
+    return _trained(found(Path(folder)), display)
+
+
+def saved(path: Path) -> Run:
+    """The Run of a run.json; ModelError when it is damaged, SettingError for settings that do not exist."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); give a run.json that unmask wrote") from None
+    return from_dict(Run, data.get("run", data))
+
+
+def _trained(folder: Path, display: Display | None) -> Outcome:
+    """The flow: text, store, rows, masks, model, training, held-out figures, a model folder."""
+    from unmask import stages
+    from unmask.batches import Batches
+    from unmask.tokens.rows import Rows
+    from unmask.training.parallel import process_group
+
+    if (finished := stages.finished(folder)) is not None:
+        return finished
+    with process_group() as me:
+        run, store = stages.stored(saved(folder / "run.json"), folder, me)
+        machine = stages.machine(run, folder)
+        rows = Rows(store, "train", run.data.row_length, run.data.packing, run.seed)
+        batches = Batches(rows, run.masking, run.seed)
+        objective = stages.objective(run, store, machine)
+        judge = stages.Judge(run, store, objective, machine)
+        fit = stages.fit(run, folder, batches, objective, judge, machine, me, display)
+        spent = fit.run()
+        return stages.published(run, folder, store, fit, spent, judge, me)

@@ -1,0 +1,329 @@
+"""The stages of a run, in the order in which `unmask.run` calls them.
+
+A run folder says by its contents how far it is: run.json (started), checkpoints/ (training), model/ (finished).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+import unmask
+from unmask import console
+from unmask.batches import Batches
+from unmask.config import to_dict
+from unmask.distributed import World
+from unmask.errors import DataError, ModelError, SettingError
+from unmask.evaluation.blanks import Blanks, make_blanks
+from unmask.evaluation.masked import Sample, samples, score_blanks
+from unmask.models import positions, write_token_counts
+from unmask.seeding import text_key
+from unmask.tokens.store import Store
+from unmask.training.fit import Fit
+from unmask.training.memory import keep_large_blocks
+from unmask.training.precision import Masters, chosen_dtype
+from unmask.training.schedules import Spent
+from unmask.training.throughput import peak_flops
+from unmask.weights import load_weights, save_objective
+
+if TYPE_CHECKING:
+    from unmask.run import Run
+    from unmask.training.display import Display
+
+SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run: its folder, the held-out figures of `unmask evaluate`, and sentences with restored blanks."""
+
+    folder: Path
+    figures: dict[str, Any]
+    samples: list[tuple[str, str]]
+    """(with blanks, restored)"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run computes on: recorded in run.json and taken again on resume, so that sums are the same."""
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+
+# ---------------------------------------------------------------- starting, and finding again
+
+
+def started(run: Run, folder: Path) -> Path:
+    """Make the run folder and write run.json, before anything else is done."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingError(
+            f"{folder} exists already: go on with --resume {folder}, or take another folder with --to PATH"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _record(folder, run, _environment())
+    except OSError as error:
+        raise SettingError(f"{folder} cannot be written ({error.strerror}): take another folder with --to PATH") from None
+    return folder
+
+
+def found(folder: Path) -> Path:
+    """A run folder that exists; ModelError when there is no run in it."""
+    if not (folder / "run.json").is_file():
+        raise ModelError(f"{folder} is not a run folder: it has no run.json. Start one with: unmask pretrain RECIPE")
+    return folder
+
+
+def finished(folder: Path) -> Outcome | None:
+    """What a run that is finished came to, None for one that is not."""
+    path = folder / "model" / "figures.json"
+    if not path.is_file():
+        return None
+    console.say(f"{folder} is finished already")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Outcome(folder, data["figures"], [tuple(pair) for pair in data["samples"]])
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """What run.json says of where the run was started; ModelError when it is damaged."""
+    try:
+        return json.loads((folder / "run.json").read_text(encoding="utf-8"))["environment"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder / 'run.json'} is damaged ({error}); start the run again with another --to") from None
+
+
+def _record(folder: Path, run: Run, environment: dict[str, Any]) -> None:
+    _write_json(folder / "run.json", {"run": to_dict(run), "environment": environment})
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "unmask": unmask.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+# ---------------------------------------------------------------- the store
+
+
+def stored(run: Run, folder: Path, me: World) -> tuple[Run, Store]:
+    """The run with the path of its store, prepared from data.source when it is not there yet."""
+    environment = _recorded(folder)
+    if run.data.store is None:
+        store = _prepared(run, me)
+        run = replace(run, data=replace(run.data, source=run.data.source, store=str(Path(store.folder).resolve())))
+    else:
+        store = Store.open(run.data.store)
+    known = environment.get("store")
+    if known not in (None, store.fingerprint):
+        raise DataError(f"{run.data.store} is not the store this run was started with; prepare it again as it was")
+    if me.first and known is None:
+        _record(folder, run, environment | {"store": store.fingerprint})
+    return run, store
+
+
+def _prepared(run: Run, me: World) -> Store:
+    from unmask.tokens.build import prepare
+
+    assert run.data.source is not None
+    if me.size > 1:
+        raise SettingError(
+            "data.source is prepared by one process, before many train: unmask prepare "
+            f"{run.data.source} --to STORE, then data.store=STORE"
+        )
+    name = Path(run.data.source.split()[0].rstrip("/")).name.split(".")[0].strip("*?[]:") or "text"
+    settings = json.dumps([run.data.source, to_dict(run.corpus), to_dict(run.tokenizer)])
+    place = Path("stores") / f"{name}-{text_key(settings) & 0xFFFFFFFF:08x}"
+    console.say(f"text is prepared in {place}, and reused from there")
+    return prepare(run.data.source.split(), place, corpus=run.corpus, tokenizer=run.tokenizer)
+
+
+# ---------------------------------------------------------------- what it runs on, and what is trained
+
+
+def machine(run: Run, folder: Path) -> Machine:
+    """The device, dtype and threads of a run: chosen and recorded once, taken from the record afterwards."""
+    environment, settings = _recorded(folder), run.training
+    device = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if settings.device == "auto" else settings.device
+    )
+    recorded = environment.get("machine")
+    if recorded is None:
+        dtype = chosen_dtype(settings.precision, device)
+        threads = settings.threads or torch.get_num_threads()
+        environment["machine"] = {"device": device.type, "dtype": str(dtype).removeprefix("torch."), "threads": threads}
+        _record(folder, run, environment)
+    else:
+        dtype, threads = getattr(torch, recorded["dtype"]), recorded["threads"]
+    torch.set_num_threads(threads)
+    keep_large_blocks()
+    return Machine(device, dtype, threads)
+
+
+def objective(run: Run, store: Store, machine: Machine) -> nn.Module:
+    """The model to train, with weights drawn from the run's seed."""
+    torch.manual_seed(run.seed)
+    encoder = run.architecture.build(store.vocabulary_size)
+    counts = torch.from_numpy(store.token_counts)
+    return run.objective.build(encoder, store.vocabulary_size, counts).to(machine.device)
+
+
+# ---------------------------------------------------------------- held-out figures
+
+
+class Judge:
+    """Scores the model on blanks in the store's held-out documents, the same ones at every call."""
+
+    def __init__(self, run: Run, store: Store, model: nn.Module, machine: Machine) -> None:
+        self.settings, self.row_length, self.store = run.evaluation, run.data.row_length, store
+        self.model, self.device = model, machine.device
+        self._blanks = self._made(self.settings.tokens) if run.training.evaluations else None
+        self._calls = 0
+
+    def __call__(self) -> tuple[dict[str, Any], tuple[str, str] | None]:
+        """The figures for metrics.jsonl, and a sentence restored: another one at each call."""
+        assert self._blanks is not None
+        figures = score_blanks(self._blanks, self.predict, self.store.token_counts)
+        shown = samples(self._blanks, self.predict, SAMPLES)
+        sample = _pair(shown[self._calls % len(shown)]) if shown else None
+        self._calls += 1
+        return {"validation_loss" if name == "loss" else name: value for name, value in figures.items()}, sample
+
+    def final(self, predict: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """The figures of a finished model on `evaluation.final_tokens`, and sentences restored."""
+        blanks = self._made(self.settings.final_tokens)
+        shown = [_pair(sample) for sample in samples(blanks, predict, SAMPLES)]
+        return score_blanks(blanks, predict, self.store.token_counts), shown
+
+    def predict(self, tokens: Tensor, groups: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Logits (N,V) of the model as it is now, at the asked places."""
+        given = [tensor.to(self.device) for tensor in (tokens, groups, positions(groups), rows, columns)]
+        with torch.inference_mode():
+            return self.model.predict(*given)  # type: ignore[operator]
+
+    def _made(self, limit: int | None) -> Blanks:
+        documents = self.store.documents("validation")
+        return make_blanks(self.store.tokenizer(), documents, self.row_length, self.settings.share, limit)
+
+
+def _pair(sample: Sample) -> tuple[str, str]:
+    return sample.blanked, sample.restored
+
+
+# ---------------------------------------------------------------- training
+
+
+def fit(
+    run: Run,
+    folder: Path,
+    batches: Batches,
+    model: nn.Module,
+    judge: Judge,
+    machine: Machine,
+    me: World,
+    display: Display | None,
+) -> Fit:
+    """The training loop over everything the stages before have made."""
+    masters = Masters(model, machine.dtype)
+    if display is not None and me.first:
+        budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)
+        display.start(run, model_parameters=masters.weights.numel(), budget=budget)
+    return Fit(
+        objective=model,
+        batches=batches,
+        ratio_at=run.masking.ratio_at,
+        settings=run.training,
+        optimizer=run.optimizer.build(masters, model),
+        folder=folder,
+        save_model=partial(_save_model, run, judge.store),
+        load_model=partial(_load_model, run, judge.store),
+        evaluate=judge,
+        masters=masters,
+        device=machine.device,
+        peak=peak_flops(machine.device, machine.dtype),
+        me=me,
+        watcher=display,
+    )
+
+
+def _save_model(run: Run, store: Store, folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """An ordinary Hugging Face folder, loadable without this package."""
+    tokenizer = store.tokenizer()
+    ids = {"pad": tokenizer.pad_id, "cls": tokenizer.cls_id, "sep": tokenizer.sep_id}
+    save_objective(folder, run.architecture, weights, ids)
+    tokenizer.save(folder, run.architecture.positions)
+    write_token_counts(folder, store.token_counts)
+
+
+def _load_model(run: Run, store: Store, folder: Path) -> Mapping[str, Tensor]:
+    fresh = run.objective.build(run.architecture.build(store.vocabulary_size), store.vocabulary_size)
+    load_weights(fresh, folder)
+    return fresh.state_dict()
+
+
+# ---------------------------------------------------------------- the finished model
+
+
+def published(run: Run, folder: Path, store: Store, fit: Fit, spent: Spent, judge: Judge, me: World) -> Outcome:
+    """Write model/ (weights, tokenizer, card, figures) and report/, scored from the files as a user would load them."""
+    if not me.first:
+        return Outcome(folder, {}, [])
+    from unmask.models import load
+    from unmask.report.curves import plot
+
+    temporary = folder / ".model.writing"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    _save_model(run, store, temporary, fit.masters.views)
+    figures, shown = judge.final(load(temporary).predict)
+    picture = plot([folder], folder / "report" / "learning-curve.png") if (folder / "metrics.jsonl").stat().st_size else None
+    if picture is not None:
+        shutil.copy(picture, temporary / picture.name)
+    card = _card(run, figures, store, fit, spent, [text for text, _ in shown], picture)
+    (temporary / "README.md").write_text(card, encoding="utf-8")
+    _write_json(temporary / "figures.json", {"figures": figures, "samples": shown})
+    shutil.copy(folder / "run.json", temporary / "run.json")
+    os.replace(temporary, folder / "model")
+    return Outcome(folder, figures, shown)
+
+
+def _card(
+    run: Run, figures: Mapping[str, Any], store: Store, fit: Fit, spent: Spent, blanked: list[str], picture: Path | None
+) -> str:
+    from unmask.report.card import model_card
+
+    seen = {
+        "source": run.data.source or run.data.store,
+        "tokens of training text": f"{store.count('tokens', 'train'):,}",
+        "tokens trained on": f"{spent.tokens:,} in {spent.step:,} steps, {spent.seconds / 60:.1f} minutes",
+    }
+    return model_card(
+        to_dict(run),
+        figures,
+        name=run.name,
+        mask_token=store.tokenizer().mask_token,
+        data=seen,
+        parameters=fit.masters.weights.numel(),
+        picture=picture.name if picture else None,
+    )
+
+
+def _write_json(path: Path, value: Any) -> None:
+    """All of it or nothing: written beside and renamed."""
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,269 @@
+"""`fit`: the one training loop. It knows batches, summed losses with their counts, and nothing else of the model.
+
+A step is: take the next rows, mask them at the schedule's ratio, add up losses and gradients over micro-batches and
+processes, divide once by the global count, update. All that a step depends on is in `Spent`, so a run that was stopped
+goes on as if it never had been.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from unmask.batches import Batch, Batches
+from unmask.distributed import World
+from unmask.errors import Stopped, UnmaskError
+from unmask.training import checkpoint
+from unmask.training.journal import Journal
+from unmask.training.parallel import added, agreed, share
+from unmask.training.precision import Masters
+from unmask.training.schedules import Spent, ramped
+from unmask.training.settings import Training
+from unmask.training.throughput import counted_flops
+
+
+class Watcher(Protocol):
+    """Who watches a run; `unmask.training.display.Display` is one."""
+
+    def step(self, record: Mapping[str, Any]) -> None: ...
+    def evaluation(self, record: Mapping[str, Any], sample: tuple[str, str] | None = None) -> None: ...
+
+
+@dataclass
+class Fit:
+    """A model that is being trained. `run()` trains it to the end of its budget, from the newest checkpoint if any."""
+
+    objective: nn.Module
+    batches: Batches
+    ratio_at: Callable[[float], float]
+    settings: Training
+    optimizer: Any
+    folder: Path
+    save_model: Callable[[Path, Mapping[str, Tensor]], None]
+    load_model: Callable[[Path], Mapping[str, Tensor]]
+    evaluate: Callable[[], tuple[dict[str, Any], tuple[str, str] | None]]
+    masters: Masters
+    device: torch.device
+    peak: float
+    me: World = field(default_factory=World)
+    watcher: Watcher | None = None
+
+    def run(self) -> Spent:
+        """Train until the budget is spent; Stopped (saved, run again) on SIGTERM, Ctrl-C or a full disk."""
+        self._begin()
+        with _stop_signals() as asked_to_stop, ThreadPoolExecutor(1) as ahead:
+            upcoming = ahead.submit(self._next_batch, self.spent)
+            while (progress := self._progress()) < 1:
+                upcoming = self._step(progress, upcoming, ahead)
+                if added(torch.tensor(float(asked_to_stop.is_set()), device=self.device)) > 0:
+                    self._stop()
+        if self.me.first:
+            self.journal.close()
+        return self.spent
+
+    # ------------------------------------------------------------ where the run stands
+
+    def _begin(self) -> None:
+        self.spent, self.best = Spent(), (math.inf, 0)
+        self._flops: dict[tuple[int, int], int] = {}
+        found = checkpoint.newest(self.folder / "checkpoints")
+        if found is not None:
+            self.masters.load(self.load_model(found.folder))
+            self.optimizer.load({name: tensor.to(self.device) for name, tensor in found.optimizer().items()})
+            self.spent, self.best = Spent(**found.state["spent"]), tuple(found.state["best"])
+        self._saved = self.spent.step
+        self._clock = time.perf_counter() - self.spent.seconds
+        if self.me.first:
+            self.journal = Journal(self.folder, self.spent.step, self.settings.tensorboard)
+
+    def _progress(self) -> float:
+        seconds = agreed(time.perf_counter() - self._clock, self.device)
+        self.spent = replace(self.spent, seconds=seconds)
+        return self._share_of_budget(self.spent)
+
+    def _share_of_budget(self, spent: Spent) -> float:
+        return self.settings.budget.progress(spent, len(self.batches.rows))
+
+    def _rows_wanted(self, spent: Spent) -> int:
+        settings = self.settings
+        size = ramped(settings.batch_size, settings.batch_start, settings.batch_ramp, self._share_of_budget(spent))
+        if settings.epochs is not None:  # the last step of the last epoch takes what is left
+            size = min(size, max(1, round(settings.epochs * len(self.batches.rows)) - spent.samples))
+        return size
+
+    def _next_batch(self, spent: Spent) -> tuple[int, Batch]:
+        """How many rows the step that follows `spent` takes over all processes, and this process's part of them."""
+        size = self._rows_wanted(spent)
+        mine = share(size, self.me)
+        ratio = self.ratio_at(self._share_of_budget(spent))
+        return size, self.batches.at(spent.samples + mine.start, len(mine), ratio)
+
+    # ------------------------------------------------------------ a step
+
+    def _step(self, progress: float, upcoming: Future[tuple[int, Batch]], ahead: ThreadPoolExecutor) -> Future:
+        started = time.perf_counter()
+        size, batch = upcoming.result()
+        waited = time.perf_counter() - started
+        counts, tokens = self._counted(batch)
+        spent = replace(
+            self.spent, step=self.spent.step + 1, samples=self.spent.samples + size, tokens=self.spent.tokens + tokens
+        )
+        following = ahead.submit(self._next_batch, spent)
+        multiplier = self.settings.schedule.multiplier(progress)
+        loss, flops = self._learn(batch, counts, multiplier)
+        took = time.perf_counter() - started
+        self.spent = replace(spent, seconds=agreed(time.perf_counter() - self._clock, self.device))
+        self._record(
+            {
+                "step": spent.step,
+                "seconds": round(self.spent.seconds, 3),
+                "tokens": spent.tokens,
+                "loss": loss,
+                "learning_rate": self.optimizer.learning_rate * multiplier,
+                "tokens_per_second": round(tokens / took, 1),
+                "peak_share": round(flops / took / self.peak, 4),
+                "masked_share": batch.ratio,
+                "waited_seconds": round(waited, 4),
+            },
+            self._share_of_budget(self.spent),
+            progress,
+        )
+        return following
+
+    def _counted(self, batch: Batch) -> tuple[dict[str, int], int]:
+        """Over all processes: how many things each part of the loss is divided by, and how many tokens are read."""
+        mine = self.objective.counts(batch)  # type: ignore[operator]
+        numbers = [*mine.values(), int((batch.groups > 0).sum())]
+        *counts, tokens = added(torch.tensor(numbers, dtype=torch.int64, device=self.device)).tolist()
+        return dict(zip(mine, counts, strict=True)), tokens
+
+    def _learn(self, batch: Batch, counts: Mapping[str, int], multiplier: float) -> tuple[float, int]:
+        """One update from a batch; the mean loss over all processes, and the operations of this one."""
+        batch = batch.to(self.device)
+        width = self.settings.micro_batch or max(1, len(batch))
+        total, flops = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        for start in range(0, len(batch), width):
+            loss, done = self._accumulate(batch.part(start, start + width), counts)
+            self.masters.collect(first=start == 0)
+            total, flops = total + loss, flops + done
+        gradients = added(self.masters.gradients)
+        loss = float(added(total))
+        length = float(torch.linalg.vector_norm(gradients))
+        if not (math.isfinite(loss) and math.isfinite(length)):
+            self._not_finite(batch)
+        if self.settings.clip and length > self.settings.clip:
+            gradients.mul_(self.settings.clip / length)
+        self.optimizer.step(multiplier)
+        self.masters.publish()
+        return loss, flops
+
+    def _accumulate(self, batch: Batch, counts: Mapping[str, int]) -> tuple[Tensor, int]:
+        """Gradients of a micro-batch's share of the step's mean loss; that share, and the operations it took."""
+        shares: list[Tensor] = []
+
+        def work() -> None:
+            shares.append(self._mean(self.objective(batch), counts))
+            shares[0].backward()
+
+        shape = (len(batch), batch.places.shape[1])
+        if shape in self._flops:
+            work()
+        else:
+            self._flops[shape] = counted_flops(work)
+        return shares[0].detach().double(), self._flops[shape]
+
+    def _mean(self, losses: Mapping[str, Tensor], counts: Mapping[str, int]) -> Tensor:
+        """The weighted sum of the parts, each divided by the step's global count: the only division there is."""
+        weights = self.objective.weights
+        return torch.stack([weights[part] / counts[part] * loss for part, loss in losses.items()]).sum()  # type: ignore[index,operator]
+
+    def _not_finite(self, batch: Batch) -> None:
+        """Name the rows whose loss is no number (all of them when it is the gradient) and stop without an update."""
+        with torch.no_grad():
+            losses = [sum(map(float, self.objective(batch.part(row, row + 1)).values())) for row in range(len(batch))]
+        rows = [int(number) for number, loss in zip(batch.numbers, losses, strict=True) if not math.isfinite(loss)]
+        named = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "") if rows else "none of them alone"
+        good = checkpoint.newest(self.folder / "checkpoints")
+        where = f"the last good checkpoint is {good.folder}" if good else "there is no checkpoint yet"
+        raise UnmaskError(
+            f"step {self.spent.step + 1}: the loss is not finite (rows {named}); {where}. "
+            "Look at these rows, or start again with a lower optimizer.learning_rate"
+        )
+
+    # ------------------------------------------------------------ evaluating, recording, saving
+
+    def _record(self, record: dict[str, Any], progress: float, before: float) -> None:
+        settings = self.settings
+        due = math.floor(progress * settings.evaluations) > math.floor(before * settings.evaluations)
+        sample = None
+        if due and self.me.first:
+            figures, sample = self.evaluate()
+            record |= figures
+            if record["validation_loss"] < self.best[0]:
+                self.best = (record["validation_loss"], record["step"])
+        if self.me.first:
+            self.journal.write(record)
+            if self.watcher is not None:
+                self.watcher.step(record)
+                if due:
+                    self.watcher.evaluation(record, sample)
+        every = settings.checkpoint_every
+        if progress >= 1 or (record["step"] % every == 0 if every else due):
+            self._save()
+
+    def _save(self) -> None:
+        if not self.me.first or self._saved == self.spent.step:
+            return
+        checkpoints = self.folder / "checkpoints"
+        checkpoint.save(
+            checkpoints,
+            self.spent.step,
+            lambda folder: self.save_model(folder, self.masters.views),
+            {"spent": asdict(self.spent), "best": [value if math.isfinite(value) else 1e30 for value in self.best]},
+            self.optimizer.state(),
+        )
+        self._saved = self.spent.step
+        checkpoint.prune(checkpoints, self.settings.keep, self.best[1])
+
+    def _stop(self) -> None:
+        self._save()
+        if self.me.first:
+            self.journal.close()
+        raise Stopped(
+            f"stopped at step {self.spent.step}, which is saved; go on with: unmask pretrain --resume {self.folder}"
+        )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """SIGTERM, SIGUSR1 and Ctrl-C set the event, to be honoured after the step; a second one ends at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    names = [name for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+
+    def ask(number: int, frame: Any) -> None:
+        asked.set()
+        for name in names:
+            signal.signal(getattr(signal, name), before[name])
+
+    for name in names:
+        signal.signal(getattr(signal, name), ask)
+    try:
+        yield asked
+    finally:
+        for name in names:
+            signal.signal(getattr(signal, name), before[name])

@@ -1,0 +1,62 @@
+"""Several processes that train one model: each takes its part of the global batch, gradients are added.
+
+Loss and gradients are sums divided by the global count, so the number of processes does not change the mathematics.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from unmask.distributed import World, world
+
+
+@contextmanager
+def process_group() -> Iterator[World]:
+    """Join the others that torchrun or srun started (NCCL on GPUs, else gloo); alone, nothing happens."""
+    me = world()
+    if me.size == 1 or dist.is_initialized():
+        yield me
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(me.local_rank)
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", "29500")
+    dist.init_process_group(backend, rank=me.rank, world_size=me.size)
+    try:
+        yield me
+    finally:
+        dist.destroy_process_group()
+
+
+def share(count: int, me: World) -> range:
+    """Which of `count` rows are this process's: neighbours, as even as possible."""
+    return range(count * me.rank // me.size, count * (me.rank + 1) // me.size)
+
+
+def added(tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(tensor)
+    return tensor
+
+
+def agreed(value: float, device: torch.device) -> float:
+    """The first process's number, on all of them: clocks differ, decisions must not."""
+    if not dist.is_initialized():
+        return value
+    tensor = torch.tensor(value, dtype=torch.float64, device=device)
+    dist.broadcast(tensor, 0)
+    return float(tensor)
+
+
+def together() -> None:
+    """Wait for all processes."""
+    if dist.is_initialized():
+        dist.barrier()

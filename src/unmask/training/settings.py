@@ -1,0 +1,65 @@
+"""The `training` section of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from unmask.config import choice, require
+from unmask.training.schedules import SCHEDULES, Budget
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long, in what portions, and on what a model is trained."""
+
+    steps: int | None = None
+    """end after this many optimizer steps"""
+    epochs: float | None = None
+    """end after this many passes over the rows"""
+    tokens: int | None = None
+    """end after this many tokens (padding not counted)"""
+    minutes: float | None = None
+    """end after this many minutes of wall-clock time; the schedules follow the clock"""
+    batch_size: int = 64
+    """rows in a step, over all processes"""
+    batch_start: float = 1.0
+    """the first steps take this share of the batch size ..."""
+    batch_ramp: float = 0.0
+    """... and grow to all of it over this share of the budget"""
+    micro_batch: int | None = None
+    """rows that go through the model at once; none: all of a process's share"""
+    schedule: Any = choice(SCHEDULES, "trapezoid")
+    clip: float = 1.0
+    """gradients longer than this are shortened to it; 0 never"""
+    precision: str = "auto"
+    """auto, bf16 or fp32; auto takes bf16 where the processor multiplies it natively"""
+    checkpoint_every: int | None = None
+    """steps between checkpoints; none: one at each evaluation"""
+    keep: int = 2
+    """how many of the newest checkpoints are kept, beside the one with the lowest validation loss"""
+    evaluations: int = 10
+    """evaluations over the run, evenly spaced, the last at its end; 0 for none"""
+    threads: int | None = None
+    """CPU threads; none: one a core"""
+    device: str = "auto"
+    """auto, cpu, cuda, ...; auto takes the first GPU when there is one"""
+    tensorboard: bool = False
+    """write TensorBoard files beside metrics.jsonl (extra: tensorboard)"""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "keep"):
+            require(getattr(self, name) > 0, f"training.{name}={getattr(self, name)}: at least 1 is needed")
+        for name in ("micro_batch", "checkpoint_every", "threads"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"training.{name}={value}: at least 1, or none, is needed")
+        for name in ("batch_start", "batch_ramp"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"training.{name}={value}: a share from 0 to 1 is needed")
+        require(self.clip >= 0, f"training.clip={self.clip}: 0 (never) or more is needed")
+        require(self.evaluations >= 0, f"training.evaluations={self.evaluations}: 0 or more is needed")
+
+    @property
+    def budget(self) -> Budget:
+        """How long to train; SettingError unless exactly one of the four is given."""
+        return Budget(self.steps, self.epochs, self.tokens, self.minutes)
