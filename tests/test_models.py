@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from unmask.errors import ModelError
-from unmask.models import load, read_token_counts, row_limit, write_token_counts
+from unmask.models import load, positions, read_token_counts, row_limit, write_token_counts
 from unmask.sealed import seal
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -84,6 +84,11 @@ def test_predictions_equal_those_of_transformers_at_the_asked_places(kind: str, 
         expected = stock(tmp_path)(input_ids=tokens, attention_mask=groups).logits[rows, columns]
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_restart_in_each_group() -> None:
+    groups = torch.tensor([[1, 1, 2, 2, 2, 0], [7, 7, 7, 7, 3, 3]])
+    assert positions(groups).tolist() == [[0, 1, 0, 1, 2, 0], [0, 1, 2, 3, 0, 1]]
 
 
 def test_a_stock_model_refuses_packed_rows_instead_of_mixing_documents(tmp_path: Path) -> None:
@@ -181,7 +186,7 @@ def test_weights_nobody_uses_are_said(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_a_finished_run_gives_its_model_and_its_settings(bert: Path, tmp_path: Path) -> None:
     shutil.copytree(bert, tmp_path / "model")
-    (tmp_path / "run.json").write_text(json.dumps({"seed": 7}))
+    (tmp_path / "run.json").write_text(json.dumps({"run": {"seed": 7}, "environment": {"torch": "2"}}))
     model = load(tmp_path)
     assert model.path == tmp_path / "model"
     assert model.run == {"seed": 7}

@@ -46,8 +46,8 @@ Forward = Callable[["Tensor", "Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
 class Model:
     """A masked language model ready to predict; made by `load`.
 
-    `row_limit` is the longest row in tokens, [CLS] and [SEP] included. `run` is the content of run.json when the model
-    came with one, `token_counts` (V,) how often each token stood in its training text (for the unigram line).
+    `row_limit` is the longest row in tokens, [CLS] and [SEP] included. `run` is the resolved run of run.json when the
+    model came with one, `token_counts` (V,) how often each token stood in its training text (for the unigram line).
     """
 
     path: Path
@@ -71,14 +71,11 @@ class Model:
         """
         import torch
 
-        from unmask.tokens.rows import positions
-
         if tokens.shape[1] > self.row_limit:
             raise ModelError(
                 f"a row of {tokens.shape[1]} tokens is longer than the {self.row_limit} {self.path} can read"
             )
-        restarting = torch.from_numpy(positions(groups.numpy()))
-        inputs = [given.to(self.device) for given in (tokens, groups, restarting, rows, columns)]
+        inputs = [given.to(self.device) for given in (tokens, groups, positions(groups), rows, columns)]
         with torch.inference_mode():
             return self.forward(*inputs).float().cpu()
 
@@ -187,7 +184,8 @@ def _run_beside(folder: Path) -> dict[str, Any] | None:
     """The run a model came from: run.json in its own folder, or in the run folder around it."""
     for place in (folder, folder.parent, folder.parent.parent):
         if (place / RUN).exists():
-            return _json(place / RUN)
+            content = _json(place / RUN)
+            return content.get("run", content)  # beside the run stands the machine it ran on
         if place.name not in ("model", "checkpoints") and not place.name.startswith("step-"):
             return None
     return None
@@ -222,6 +220,15 @@ def read_token_counts(folder: Path) -> np.ndarray | None:
 
 
 # ---------------------------------------------------------------- how it predicts
+
+
+def positions(groups: Tensor) -> Tensor:
+    """Positions that restart in each group: (B,T) -> int64 (B,T), on the CPU."""
+    import torch
+
+    from unmask.tokens import rows
+
+    return torch.from_numpy(rows.positions(groups.cpu().numpy()))
 
 
 def _ours(folder: Path) -> tuple[nn.Module, Forward] | None:
