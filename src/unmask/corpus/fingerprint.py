@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def _contents(path: str) -> str:
     return state.hexdigest()
 
 
+@cache
 def _environment() -> str:
     """The interpreter and every installed distribution, by version."""
-    installed = {(found.metadata["Name"] or "", found.version) for found in metadata.distributions()}
-    return xxhash.xxh3_64_hexdigest(json.dumps([sys.version, sorted(installed)]))
+    installed = {(found.name or "", found.version or "") for found in metadata.distributions()}
+    return xxhash.xxh3_64_hexdigest(json.dumps([sys.version, sorted(installed)]).encode())

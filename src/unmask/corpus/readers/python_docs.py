@@ -1,19 +1,17 @@
 """The documentation inside the installed Python packages: text that every machine already has.
 
-A document is a module: the docstrings of it, its classes and functions, in order. Sources are parsed, never imported.
+A document is a module: the docstrings of it, its classes and functions, in order. Sources are read, never imported.
 Beside the packages stand the help topics of `pydoc`, a document each.
 """
 
 from __future__ import annotations
 
 import ast
-import gc
 import inspect
 import os
 import re
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from unmask.corpus import files
@@ -26,6 +24,15 @@ _SKIPPED_PACKAGES = {"unmask", "pip", "setuptools", "pkg_resources", "wheel"}
 _SHORTEST = 40
 """Characters; shorter docstrings ("Return the name.") are left out when they stand alone in a module."""
 
+_MODULE = re.compile(
+    r"""\s*(?:#[^\n]*\n\s*)*(?P<prefix>[rRuU]?)(?P<quote>\"{3}|'{3})(?P<body>.*?)(?<!\\)(?P=quote)""", re.S
+)
+_DEFINITION_OR_DOCSTRING = re.compile(
+    r"""^[ \t]*(?:async[ \t]+)?(?P<kind>def|class)[ \t]+(?P<name>\w+)"""
+    r"""|:[ \t]*(?:\#[^\n]*)?\n\s*(?P<prefix>[rRuU]?)(?P<quote>\"{3}|'{3})(?P<body>.*?)(?<!\\)(?P=quote)""",
+    re.S | re.M,
+)
+_ESCAPED_LINE_END = re.compile(r"\\\n")
 _DOCTEST = re.compile(r"^[ \t]*>>> .*(?:\n[ \t]*\S.*)*\n?", re.M)
 _FENCED = re.compile(r"^[ \t]*```.*?^[ \t]*```[ \t]*\n?", re.M | re.S)
 _UNDERLINE = re.compile(r"^[ \t]*([-=~^*\"])\1{2,}[ \t]*$\n?", re.M)
@@ -37,14 +44,13 @@ class PythonDocsReader:
     textual = False
 
     def read(self, part: Part) -> Iterator[Document | Problem]:
-        """The documents of a package. A docstring that the package repeats counts once; unparsable files have none."""
+        """The documents of a package. A docstring that the package repeats counts once."""
         if part.path.endswith("topics.py"):
             yield from _topics(part)
             return
         root, seen = Path(part.path), set()
         for path in _modules(root):
-            with _uncollected():
-                text = _module_text(path, seen)
+            text = _module_text(path, seen)
             if len(text) >= _SHORTEST:
                 yield Document(f"{part.name}:{_module_name(path, root)}", text, part.tag)
 
@@ -92,53 +98,63 @@ def _topics(part: Part) -> Iterator[Document]:
                 yield Document(f"{part.name}:{topic}", prose(text), part.tag)
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """A syntax tree is a million objects without cycles: looking for cycles among them costs as much as parsing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _module_text(path: Path, seen: set[int]) -> str:
+    """The docstrings of a module that were not seen before, each after the name and arguments of what it describes."""
     with files.open_plain(path) as file:
-        source = file.read()
-    if source.count(b'"""') + source.count(b"'''") < 2:
-        return ""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return ""
-    return "\n\n".join(_described(tree, seen))
-
-
-def _described(tree: ast.AST, seen: set[int]) -> Iterator[str]:
-    """Docstrings below a node in order, each after the name and the arguments of what it describes."""
-    if isinstance(tree, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-        text = prose(ast.get_docstring(tree, clean=False) or "")
+        source = file.read().decode("utf-8", "ignore").replace("\r\n", "\n")
+    found = []
+    for signature, docstring in docstrings(source):
+        text = prose(docstring)
         if text and hash(text) not in seen:
             seen.add(hash(text))
-            yield f"{_signature(tree)}{text}"
-    for node in getattr(tree, "body", []):
-        # Docstrings stand in definitions, and these in bodies: expressions need no visit.
-        if hasattr(node, "body"):
-            yield from _described(node, seen)
+            found.append(signature + text)
+    return "\n\n".join(found)
 
 
-def _signature(node: ast.AST) -> str:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("__"):
-        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        return f"{node.name}({', '.join(one.arg for one in given if one.arg not in ('self', 'cls'))})\n"
-    return f"class {node.name}\n" if isinstance(node, ast.ClassDef) else ""
+def docstrings(source: str) -> Iterator[tuple[str, str]]:
+    """(signature line, docstring as it stands) of a module, its classes and functions, in order.
+
+    Found by pattern: seven times as fast as syntax trees, and the same in 98 of 100 docstrings. Those in plain quotes
+    are left out, and a string that holds code may count as code.
+    """
+    module = _MODULE.match(source)
+    if module:
+        yield "", _literal(module)
+    kind = name = ""
+    begin = 0
+    for match in _DEFINITION_OR_DOCSTRING.finditer(source, module.end() if module else 0):
+        if match["name"]:
+            kind, name, begin = match["kind"], match["name"], match.end()
+        elif name:
+            yield _signature(kind, name, source[begin : match.start()]), _literal(match)
+            name = ""
+
+
+def _literal(match: re.Match[str]) -> str:
+    body = match["body"]
+    if "\\" in body and "r" not in match["prefix"].lower():
+        return _ESCAPED_LINE_END.sub("", body).replace("\\\\", "\\")
+    return body
+
+
+def _signature(kind: str, name: str, rest: str) -> str:
+    """The line before a docstring, e.g. name(first, second); nothing for special methods, whose names say nothing."""
+    if kind == "class":
+        return f"class {name}\n"
+    if name.startswith("__"):
+        return ""
+    try:
+        definition = ast.parse(f"def {name}{rest}:0").body[0]
+    except SyntaxError:
+        return ""
+    given = definition.args  # type: ignore[attr-defined]
+    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs) if one.arg not in ("self", "cls")]
+    return f"{name}({', '.join(names)})\n"
 
 
 def prose(docstring: str) -> str:
     """A docstring without its indentation, its console sessions and code blocks, and the rules under its headings."""
-    text = inspect.cleandoc(docstring.replace("\\", " ") if "\\\n" in docstring else docstring)
+    text = inspect.cleandoc(docstring)
     for pattern in (_DOCTEST, _FENCED, _UNDERLINE):
         text = pattern.sub("", text)
     return text.strip()
