@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unmask.console import table
+from unmask.training.display import sentence
 
 _ROWS = (
     ("loss", "loss", "nats per masked token"),
@@ -46,17 +47,7 @@ def shown(key: str, value: float | None) -> str:
 
 def filled_blanks(samples: Sequence[tuple[str, str]]) -> Group:
     """Sentences of held-out documents, (masked, restored), the words that the model wrote in bold."""
-    return Group("", Text("blanks filled", "bold"), *(sentence(masked, restored) for masked, restored in samples), "")
-
-
-def sentence(masked: str, restored: str) -> Text:
-    """The restored sentence with the words that stood masked in bold, cut to one line."""
-    known, words = masked.split(), restored.split()
-    aligned = len(known) == len(words)
-    line = Text("  ", no_wrap=True, overflow="ellipsis")
-    for number, word in enumerate(words):
-        line.append(word, "bold green" if aligned and known[number] != word else "").append(" ")
-    return line
+    return Group(Text("blanks filled", "bold"), *(sentence(masked, restored) for masked, restored in samples))
 
 
 def _meaning(key: str, meaning: str, figures: Mapping[str, Any]) -> str:

@@ -45,14 +45,19 @@ def command(
 
 
 def sources_and_settings(words: list[str]) -> tuple[list[str], Any]:
-    """The sources among the words, and a value with the sections `corpus` and `tokenizer` as the others set them."""
+    """The sources among the words, and `sections` of the others."""
+    sources, assignments = separated(words)
+    if not sources:
+        raise SettingError("which text? name a file, a folder, a glob, - or python-docs, e.g. unmask prepare my-texts/")
+    return sources, sections(assignments)
+
+
+def sections(assignments: list[str]) -> Any:
+    """A value with the sections `corpus` and `tokenizer`, as `section.field=value` assignments set them."""
     from unmask.config import overridden, section
     from unmask.corpus import CorpusSettings
     from unmask.tokens.training import TokenizerSettings
 
-    sources, assignments = separated(words)
-    if not sources:
-        raise SettingError("which text? name a file, a folder, a glob, - or python-docs, e.g. unmask prepare my-texts/")
-    sections = (("corpus", CorpusSettings), ("tokenizer", TokenizerSettings))
-    settings = make_dataclass("Preparation", [(name, kind, section(kind)) for name, kind in sections], frozen=True)
-    return sources, overridden(settings(), assignments)
+    fields = (("corpus", CorpusSettings), ("tokenizer", TokenizerSettings))
+    made = make_dataclass("Preparation", [(name, kind, section(kind)) for name, kind in fields], frozen=True)
+    return overridden(made(), assignments)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +15,7 @@ from unmask.errors import SettingError
 
 if TYPE_CHECKING:
     from unmask.run import Run
+    from unmask.stages import Outcome
 
 NAME = "pretrain"
 EXAMPLES = examples(
@@ -47,7 +50,7 @@ def command(
     folder = to or Path("runs") / run.name
     folder = next_free(folder) if again else folder
     if dry_run:
-        return _plan(run, folder, as_json)
+        return _plan(run.checked(), folder, as_json)
     _train(run, folder, as_json)
 
 
@@ -55,30 +58,13 @@ def resolved(words: list[str]) -> Run:
     """The Run that a recipe's name or a run.json and the settings after it describe."""
     from unmask.config import overridden
     from unmask.recipes import RECIPES
+    from unmask.run import saved
 
     if not words or "=" in words[0]:
         raise SettingError(f"which recipe? unmask pretrain RECIPE section.field=value (known: {', '.join(RECIPES)})")
     name, *assignments = words
     run = saved(Path(name)) if name.endswith(".json") else RECIPES.load(name)()
     return overridden(run, assignments)
-
-
-def saved(path: Path) -> Run:
-    """The Run of a run.json, or of the settings alone in the same form."""
-    import json
-
-    from unmask.config import from_dict
-    from unmask.run import Run
-
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingError(
-            f"{path} does not exist; give a recipe (unmask list recipes) or the run.json of a run"
-        ) from None
-    except (ValueError, OSError) as error:
-        raise SettingError(f"{path} cannot be read as JSON ({error}); give the run.json of a run folder") from None
-    return from_dict(Run, data.get("run", data))
 
 
 def next_free(folder: Path) -> Path:
@@ -102,26 +88,33 @@ def _train(run: Run | None, folder: Path, as_json: bool) -> None:
 
     display = Display() if world().first else None
     try:
-        figures = resume(folder, display) if run is None else pretrain(run, folder, display)
+        outcome = resume(folder, display) if run is None else pretrain(run, folder, display)
     finally:
         if display is not None:
             display.close()
     if display is not None:
-        _report(figures, display.samples, folder, as_json)
+        _report(outcome, as_json)
 
 
-def _report(figures: dict[str, Any], samples: list[tuple[str, str]], folder: Path, as_json: bool) -> None:
+def _report(outcome: Outcome, as_json: bool) -> None:
     from unmask.cli.figures import figures_table, filled_blanks
 
+    model = outcome.folder / "model"
     if as_json:
-        console.print_json(figures)
+        console.print_json({**outcome.figures, "model": str(model)})
     else:
         out = console.console()
-        out.print(figures_table(figures, title=f"{folder}: held-out documents"))
-        if samples:
-            out.print(filled_blanks(samples[-5:]))
-        out.print(f"[dim]model[/dim]  {folder / 'model'}")
-    console.next_step(f'unmask fill {folder} "The quick brown [MASK] jumps over the lazy dog."')
+        out.print("", figures_table(outcome.figures, title="on held-out documents"))
+        if outcome.samples:
+            out.print("", filled_blanks(outcome.samples))
+        out.print("", f"[bold]model[/bold]  {model}")
+    console.next_step(f"unmask fill {outcome.folder} {question(outcome.samples)}")
+
+
+def question(samples: Sequence[tuple[str, str]]) -> str:
+    """A text with blanks to try, quoted for a shell: the shortest of the samples when one fits a line."""
+    texts = [" ".join(masked.split()) for masked, _ in samples]
+    return shlex.quote(min((text for text in texts if len(text) <= 80), key=len, default="A day of [MASK] and ___."))
 
 
 def _plan(run: Run, folder: Path, as_json: bool) -> None:

@@ -109,7 +109,7 @@ class Display:
         elif not console.quiet():
             console.say(escape(_evaluation_line({**self._record, **record})))
             if sample is not None:
-                console.say(escape(f"  {sample[1]}"))
+                console.say(escape(sentence(*sample).plain.rstrip()))
 
     def message(self, text: str) -> None:
         """Something to say that stays on the screen above the panel (plain text)."""
@@ -141,7 +141,9 @@ class Display:
         parts: list[RenderableType] = ["", self._title, "", _figures(self._record, self._evaluated, self._curve)]
         parts += ["", _progress(self._record, self._budget)]
         if self.samples:
-            parts += ["", *_sentence(*self.samples[-1])]
+            masked, restored = self.samples[-1]
+            before = Text("  " + " ".join(masked.split()), "dim", no_wrap=True, overflow="ellipsis")
+            parts += ["", before, sentence(masked, restored)]
         return Group(*parts, "")
 
 
@@ -220,20 +222,14 @@ def _progress(record: Mapping[str, Any], budget: tuple[str, float]) -> Table:
     return grid
 
 
-def _sentence(masked: str, restored: str) -> list[Text]:
-    """A held-out sentence with its blanks, and below it what the model writes into them."""
-    before = Text("  " + _shortened(masked), "dim", no_wrap=True, overflow="ellipsis")
-    after = Text("  ", no_wrap=True, overflow="ellipsis")
-    known = masked.split(" ")
-    for position, word in enumerate(_shortened(restored).split(" ")):
-        kept = position < len(known) and known[position] == word
-        after.append(word + " ", "" if kept or len(known) != len(restored.split(" ")) else "bold green")
-    return [before, after]
-
-
-def _shortened(text: str, width: int = 200) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+def sentence(masked: str, restored: str) -> Text:
+    """A restored sentence on one line, the words that stood masked in bold."""
+    known, words = masked.split(), restored.split()
+    aligned = len(known) == len(words)
+    line = Text("  ", no_wrap=True, overflow="ellipsis")
+    for number, word in enumerate(words):
+        line.append(word, "bold green" if aligned and known[number] != word else "").append(" ")
+    return line
 
 
 def _step_line(record: Mapping[str, Any], budget: tuple[str, float]) -> str:
