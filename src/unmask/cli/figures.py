@@ -13,7 +13,7 @@ from unmask.console import table
 from unmask.training.display import sentence
 
 _ROWS = (
-    ("loss", "loss", "nats per masked token"),
+    ("loss", "loss", "nats per token"),
     ("unigram_loss", "unigram line", "nats: guessing by frequency alone"),
     ("perplexity", "perplexity", ""),
     ("token_accuracy", "tokens right", "of the masked ones"),

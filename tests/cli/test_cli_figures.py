@@ -1,0 +1,43 @@
+"""Figures as a person reads them."""
+
+import io
+
+from rich.console import Console
+
+from unmask.cli.figures import figures_table, filled_blanks, shown
+
+
+def printed(thing) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(thing)
+    return stream.getvalue()
+
+
+def test_every_figure_has_the_digits_that_mean_something():
+    assert shown("word_accuracy", 0.27314) == "27.3 %"
+    assert shown("loss", 4.31214) == "4.312"
+    assert shown("perplexity", 1234.56) == "1,234.6"
+    assert shown("masked_tokens", 20312) == "20,312"
+    assert shown("unigram_loss", None) == "–"
+
+
+def test_a_model_that_came_without_counts_shows_a_dash_for_the_unigram_line():
+    text = printed(figures_table({"loss": 2.0, "unigram_loss": None}, title="a model"))
+    assert "unigram line" in text
+    assert "–" in text
+    assert "nats per token\n" in "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def test_a_model_worse_than_guessing_is_said_to_be_so():
+    assert "0.50 over the unigram line" in printed(figures_table({"loss": 7.5, "unigram_loss": 7.0}, title="a model"))
+
+
+def test_a_table_of_figures_fits_eighty_columns():
+    figures = {"loss": 4.3121, "unigram_loss": 6.9, "perplexity": 12345.6, "masked_tokens": 123456789}
+    lines = [line.rstrip() for line in printed(figures_table(figures, title="runs/mine")).splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 9, "one line a figure, and the title"
+
+
+def test_a_long_sentence_is_cut_to_one_line():
+    assert printed(filled_blanks([("a ___ " * 40, "a b " * 40)])).count("\n") == 2
