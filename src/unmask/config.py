@@ -18,6 +18,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, TypeVar, Union
 
 from unmask.errors import SettingError
@@ -98,16 +99,22 @@ def from_dict(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
 
 
 def overridden(value: T, assignments: Iterable[str]) -> T:
-    """Apply `a.b=c` assignments in order; each is checked against the type of its field."""
-    data = to_dict(value)
+    """Apply `a.b=c` assignments in order; each is checked against the type of its field, and the whole at the end."""
+    data, refused = to_dict(value), None
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals:
             raise SettingError(f"'{assignment}' is not a setting: write section.field=value, e.g. training.steps=100")
         _assign(value, data, path.strip().split("."), text.strip(), path.strip())
-        # Rebuilt each time, so that a component chosen by one assignment is there for the next one's fields.
-        value = from_dict(type(value), data)
-        data = to_dict(value)
+        # Rebuilt each time, so that a component chosen by one assignment is there for the next one's fields. Two
+        # assignments may fit only together (masking.mask_share=1 and masking.random_share=0), so a refusal waits.
+        try:
+            value, refused = from_dict(type(value), data), None
+            data = to_dict(value)
+        except SettingError as error:
+            refused = error
+    if refused is not None:
+        raise refused
     return value
 
 
@@ -125,7 +132,9 @@ def _assign(value: Any, data: dict[str, Any], keys: list[str], text: str, path: 
         menu[text]  # refuses an unknown name with the nearest one
         data[keys[0]] = {"name": text}
     elif dataclasses.is_dataclass(item):
-        raise SettingError(f"{path} is a section; set one of its fields: {', '.join(path + '.' + n for n in _names(item))}")
+        raise SettingError(
+            f"{path} is a section; set one of its fields: {', '.join(path + '.' + n for n in _names(item))}"
+        )
     else:
         data[keys[0]] = parsed(text, typing.get_type_hints(type(value))[keys[0]], path)
 
@@ -159,7 +168,7 @@ def documentation(cls: type) -> dict[str, str]:
     """The string literals that stand below the fields of a settings class, by field name."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
     docs = {}
-    for before, after in zip(body, body[1:], strict=False):
+    for before, after in pairwise(body):
         if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(after, ast.Expr):
             docs[before.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
     return docs

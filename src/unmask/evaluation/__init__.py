@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unmask.config import require
 from unmask.errors import DataError
@@ -28,6 +28,9 @@ __all__ = ["Blanks", "Sample", "evaluate", "make_blanks", "samples", "score_blan
 ROW_LENGTH = 512
 """Tokens in a row for a model that does not say what it was trained on, as long as it can read so many."""
 
+SHARE = 0.15
+"""The share of words that is blanked."""
+
 _STORE = "manifest.json"
 
 
@@ -36,16 +39,18 @@ def evaluate(
     data: str | Path | None = None,
     *,
     row_length: int | None = None,
-    share: float = 0.15,
+    share: float | None = None,
     limit_tokens: int | None = None,
     batch_rows: int = 64,
     corpus: CorpusSettings | None = None,
 ) -> dict[str, float | int | None]:
-    """The figures of a model (a path, a Hub name, or loaded) on held-out text, 15 % of its words blanked.
+    """The figures of a model (a path, a Hub name, or loaded) on held-out text with blanks.
 
     `data` is a store (its validation documents), or any text as `unmask prepare` takes it, read with the settings
-    `corpus`; by default the store of the run that made the model. `row_length` in tokens is by default that of the run,
-    else 512. The keys are those of `score_blanks`; `unigram_loss` is None for a model that came without its counts.
+    `corpus`. Without it the model is judged as its run judged it at the end: on the run's own store, as many tokens.
+    By default the `row_length` in tokens is that of the run, else 512, and 15 % of the words are blanked.
+
+    The keys are those of `score_blanks`; `unigram_loss` is None for a model that came without its counts.
 
     Raises ModelError for what is no model, DataError for what is no text, SettingError for rows the model cannot read.
     """
@@ -53,12 +58,16 @@ def evaluate(
         from unmask.models import load
 
         model = load(model)
-    length = row_length or min(_run_setting(model, "row_length") or ROW_LENGTH, model.row_limit)
+    length = row_length or min(_run_setting(model, "data", "row_length") or ROW_LENGTH, model.row_limit)
     require(
         length <= model.row_limit,
         f"row_length={length}: the model reads at most {model.row_limit} tokens; set row_length={model.row_limit}",
     )
-    blanks = make_blanks(model.tokenizer, documents(data or _own_store(model), corpus), length, share, limit_tokens)
+    if data is None:
+        data = _own_store(model)
+        share = share or _run_setting(model, "evaluation", "share")
+        limit_tokens = limit_tokens or _run_setting(model, "evaluation", "final_tokens")
+    blanks = make_blanks(model.tokenizer, documents(data, corpus), length, share or SHARE, limit_tokens)
     return score_blanks(blanks, model.predict, model.token_counts, batch_rows)
 
 
@@ -90,12 +99,14 @@ def _read(what: str, settings: CorpusSettings | None, folder: Path) -> Iterator[
                 raise DataError(f"{item}; mend it, or skip such lines with skip_unreadable=true")
 
 
-def _run_setting(model: Model, name: str):
-    return ((model.run or {}).get("data") or {}).get(name)
+def _run_setting(model: Model, section: str, name: str) -> Any:
+    """A setting of the run that made the model, None where there is no run or no such setting."""
+    run = model.run or {}
+    return run.get("run", run).get(section, {}).get(name)
 
 
 def _own_store(model: Model) -> str:
-    store = _run_setting(model, "store")
+    store = _run_setting(model, "data", "store")
     if store is None:
         raise DataError(f"{model.path} does not say what it was trained on: name texts or a store with --data PATH")
     if not (Path(store) / _STORE).is_file():
