@@ -48,8 +48,8 @@ class Encoded:
 class Tokenizer:
     """A `tokenizers.Tokenizer` that knows its special tokens.
 
-    `backend` does the work; `special` gives the token of each role in ROLES (all but the mask may be absent); `settings`
-    is what else `tokenizer_config.json` held, kept so that saving loses nothing.
+    `backend` does the work; `special` gives the token of each role in ROLES (all but the mask may be absent);
+    `settings` is what else `tokenizer_config.json` held, kept so that saving loses nothing.
     """
 
     def __init__(
