@@ -107,7 +107,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
         out.print("", figures_table(outcome.figures, title="on held-out documents"))
         if outcome.samples:
             out.print("", filled_blanks(outcome.samples))
-        out.print("", f"[bold]model[/bold]  {model}")
+        out.print(f"\n[bold]model[/bold]  {model}")
     console.next_step(f"unmask fill {outcome.folder} {question(outcome.samples)}")
 
 
