@@ -1,12 +1,11 @@
 """Spans of whole words of geometric length (SpanBERT; Joshi et al. 2020, sec. 3.1: p = 0.2, at most 10 words).
 
-A row is divided into spans, and spans are then chosen with equal chances. Every word ends a span with probability p,
-which is what makes lengths geometric; as that draw has no memory, cutting a run after each 10 words gives the lengths
-min(geometric, 10) with nothing sequential to compute.
+A row is divided into spans, and spans are then chosen with equal chances. A span ends early where its document does.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,22 +32,30 @@ class Span:
 
     def scores(self, batch: RowBatch, keys: np.ndarray) -> np.ndarray:
         """A score a span, from its first token: uint64 (B,T) keys to float64 (B,T)."""
-        start = span_starts(batch, uniforms(keys), self.stop, self.longest)
+        start = span_starts(batch, span_lengths(uniforms(keys), self.stop, self.longest))
         column = np.broadcast_to(np.arange(start.shape[1]), start.shape)
         first = np.maximum.accumulate(np.where(start, column, 0), axis=1)
-        # Mixed once more: the keys themselves have decided where spans start.
+        # Mixed once more: the keys themselves have decided how long spans are.
         return uniforms(mixed(np.take_along_axis(keys, first, axis=1)))
 
 
-def span_starts(batch: RowBatch, draws: np.ndarray, stop: float, longest: int) -> np.ndarray:
-    """Where spans begin: bool (B,T), from draws in [0, 1) (B,T) of which the one at a word's first token counts."""
+def span_lengths(draws: np.ndarray, stop: float, longest: int) -> np.ndarray:
+    """Lengths in words, geometric among those up to `longest`, from draws in [0, 1): int64 of the same shape."""
+    if stop == 1:
+        return np.ones(draws.shape, dtype=np.int64)
+    within = -math.expm1(longest * math.log1p(-stop))  # the share of an endless geometric distribution up to `longest`
+    return np.clip(np.ceil(np.log1p(-draws * within) / math.log1p(-stop)), 1, longest).astype(np.int64)
+
+
+def span_starts(batch: RowBatch, lengths: np.ndarray) -> np.ndarray:
+    """Where spans begin: bool (B,T); `lengths` (B,T) are those of the first, second, ... span of each row."""
     words, groups = batch.words, batch.groups
     column = np.broadcast_to(np.arange(words.shape[1]), words.shape)
     word_start = (column == first_columns(words)) & (words > 0)
-    # What is not maskable interrupts a run of words, and so does another document.
+    nth = np.cumsum(word_start, axis=1) - 1  # words of the row before this one
+    begins = np.zeros((len(words), words.shape[1] + 1), dtype=bool)  # whether a span begins with the row's nth word
+    np.put_along_axis(begins, np.minimum(np.cumsum(lengths, axis=1) - lengths, words.shape[1]), True, axis=1)
+    # What is not maskable interrupts a span, and so does another document.
     broken = np.ones(words.shape, dtype=bool)
     broken[:, 1:] = (words[:, :-1] == 0) | (groups[:, 1:] != groups[:, :-1])
-    run_start = word_start & (broken | (draws < stop))
-    nth = np.cumsum(word_start, axis=1)  # words of the row so far
-    since = nth - np.maximum.accumulate(np.where(run_start, nth, 0), axis=1)  # words since the run began
-    return word_start & (since % longest == 0)
+    return word_start & (broken | np.take_along_axis(begins, np.maximum(nth, 0), axis=1))
