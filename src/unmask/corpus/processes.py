@@ -50,6 +50,8 @@ def mapped(
                 progress(counter.value)
                 for future in done:
                     yield waiting.pop(future), future.result()
+        except UnmaskError as error:
+            raise error from None  # the worker's traceback says nothing to a person
         except BrokenProcessPool:
             raise UnmaskError(
                 "a worker process ended: either memory ran out (take fewer workers), or the program that called this "

@@ -75,6 +75,14 @@ class Part:
     first: int = 1
     size: int = 0
 
+    def id_at(self, number: int) -> str:
+        """The id of the document at a line or row."""
+        return f"{self.name}:{number}"
+
+    def place(self, number: int) -> str:
+        """Where a line or row is, for a person."""
+        return f"{self.path}:{number}"
+
 
 def parts(sources: Sequence[Source], settings: CorpusSettings) -> list[Part]:
     """All units of work of the sources, in corpus order; the same whoever does the work.

@@ -6,14 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from unmask.corpus.documents import Document, Problem
+from unmask.corpus.sources import Part
 from unmask.errors import DataError
 
 
-def text_or_problem(value: Any, where: str, column: str, tag: str) -> Document | Problem:
-    """A cell as a document; null is an empty text, and what is no text is a problem."""
+def text_or_problem(value: Any, part: Part, number: int) -> Document | Problem:
+    """The cell at a line or row as a document; null is an empty text, and what is no text is a problem."""
     if value is None or isinstance(value, str):
-        return Document(where, value or "", tag)
-    return Problem(where, "unreadable_line", f"column '{column}' holds no text but {type(value).__name__}")
+        return Document(part.id_at(number), value or "", part.tag)
+    return Problem(
+        part.place(number),
+        "unreadable_line",
+        f"column '{part.settings.column}' holds no text but {type(value).__name__}",
+    )
 
 
 def wrong_column(where: str, column: str, known: Iterable[str]) -> DataError:

@@ -32,23 +32,24 @@ def _rows(part: Part, stream: io.TextIOWrapper) -> Iterator[Document | Problem]:
     names = next(csv.reader([header], **_dialect(part.path, header)), [])
     column = part.settings.column
     if column not in names:
-        raise wrong_column(part.name, column, names)
+        raise wrong_column(part.path, column, names)
     index = names.index(column)
-    line = 1
+    line = 2
     while True:
-        where = f"{part.name}:{line + 1}"
         try:
             row = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Problem(where, "unreadable_line", str(error))
+            yield Problem(part.place(line), "unreadable_line", str(error))
         else:
             if len(row) > index and len(row) <= len(names):
-                yield text_or_problem(row[index], where, column, part.tag)
+                yield text_or_problem(row[index], part, line)
             elif row:
-                yield Problem(where, "unreadable_line", f"{len(row)} cells where the header has {len(names)}")
-        line = rows.line_num + 1
+                yield Problem(
+                    part.place(line), "unreadable_line", f"{len(row)} cells where the header has {len(names)}"
+                )
+        line = rows.line_num + 2
 
 
 def _dialect(path: str, header: str) -> dict:

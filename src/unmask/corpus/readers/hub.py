@@ -22,7 +22,7 @@ class HubReader:
         column = part.settings.column
         for number, row in enumerate(_streamed(part.path), 1):
             if column in row:
-                yield text_or_problem(row[column], f"{part.name}:{number}", column, part.tag)
+                yield text_or_problem(row[column], part, number)
             else:
                 raise wrong_column(f"hf:{part.path}", column, row)
 

@@ -23,7 +23,7 @@ class JsonLinesReader:
         for number, line in enumerate(files.lines(part.path, encoding, part.start, part.stop), part.first):
             if not line.strip():
                 continue
-            where = f"{part.name}:{number}"
+            where = part.place(number)
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -33,7 +33,7 @@ class JsonLinesReader:
                 yield Problem(where, "unreadable_line", "a JSON value that is no object")
             elif column in row:
                 seen = True
-                yield text_or_problem(row[column], where, column, part.tag)
+                yield text_or_problem(row[column], part, number)
             elif seen:
                 yield Problem(where, "unreadable_line", f"no column '{column}'")
             else:

@@ -27,13 +27,13 @@ class ParquetReader:
         with _opened(part.path) as table:
             column = part.settings.column
             if column not in table.schema_arrow.names:
-                raise wrong_column(part.name, column, table.schema_arrow.names)
+                raise wrong_column(part.path, column, table.schema_arrow.names)
             groups = list(range(part.start, table.num_row_groups if part.stop is None else part.stop))
             number = part.first
             # One thread: the parts themselves are read in parallel.
             for batch in table.iter_batches(_ROWS, row_groups=groups, columns=[column], use_threads=False):
                 for value in batch.column(0).to_pylist():
-                    yield text_or_problem(value, f"{part.name}:{number}", column, part.tag)
+                    yield text_or_problem(value, part, number)
                     number += 1
             files.Meter.read += part.size
 

@@ -54,11 +54,11 @@ def _paragraphs(numbered: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[in
 
 def _documents(part: Part, grouped: Iterator[list[tuple[int, bytes]]]) -> Iterator[Document | Problem]:
     for group in grouped:
-        where = f"{part.name}:{group[0][0]}"
+        number = group[0][0]
         try:
             text = b"\n".join(line for _, line in group).decode("utf-8")
         except UnicodeDecodeError as error:
             detail = f"not UTF-8 ({error.reason}); if all of it is in another encoding, name it: encoding=cp1252"
-            yield Problem(where, "unreadable_line", detail)
+            yield Problem(part.place(number), "unreadable_line", detail)
         else:
-            yield Document(where, text, part.tag)
+            yield Document(part.id_at(number), text, part.tag)
