@@ -1,0 +1,112 @@
+"""Batches: a pure function of where one stands in the endless sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unmask.batches import IGNORE, Batch, Batches
+from unmask.corpus.documents import Document
+from unmask.masking import Masking, place_count
+from unmask.tokens.rows import Rows
+from unmask.tokens.store import Store
+from unmask.tokens.training import TokenizerSettings, train_tokenizer
+from unmask.tokens.writing import StoreWriter
+
+TENSORS = ("numbers", "inputs", "targets", "groups", "positions", "places")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """A store of forty texts of invented words, one source of weight 1 and one of weight 2."""
+    draws = np.random.default_rng(0)
+    syllables = ["ka", "lo", "mi", "ne", "pu", "ra", "si", "to"]
+    words = ["".join(draws.choice(syllables, draws.integers(1, 5))) for _ in range(300)]
+    texts = [" ".join(draws.choice(words, draws.integers(5, 120))) + "." for _ in range(40)]
+    documents = [Document(f"d{n}", text, "one") for n, text in enumerate(texts)]
+    tokenizer = train_tokenizer(documents, TokenizerSettings(kind="wordpiece", vocabulary_size=200))
+    writer = StoreWriter(tmp_path_factory.mktemp("store"), tokenizer)
+    for name, some in (("one", documents[:25]), ("two", documents[25:])):
+        with writer.shard(name, "train", name) as shard:
+            for document, encoded in zip(some, tokenizer.encode([d.text for d in some]), strict=True):
+                shard.add(encoded.ids, tokenizer.word_starts(document.text, encoded), np.array([0]))
+    return writer.finish({"one": 1.0, "two": 2.0})
+
+
+@pytest.fixture(scope="module")
+def batches(store: Store) -> Batches:
+    return Batches(Rows(store, "train", 32, seed=3), Masking(), seed=3)
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in TENSORS)
+
+
+@given(data=st.data())
+def test_a_batch_is_the_same_in_one_piece_or_many(batches, data):
+    """So two processes that take halves of a step train on what one process would."""
+    sample, count = data.draw(st.integers(0, 500)), data.draw(st.integers(2, 40))
+    cut = data.draw(st.integers(1, count - 1))
+    whole = batches.at(sample, count, 0.3)
+    assert same(whole.part(0, cut), batches.at(sample, cut, 0.3))
+    assert same(whole.part(cut, count), batches.at(sample + cut, count - cut, 0.3))
+
+
+def test_an_epoch_takes_every_row_and_the_next_in_another_order(batches):
+    size = len(batches.rows)
+    first, second = (batches.at(n * size, size, 0.2) for n in range(2))
+    assert len(set(first.numbers.tolist())) == size
+    assert set((first.numbers % batches.rows.distinct).tolist()) == set(range(batches.rows.distinct))
+    assert first.numbers.tolist() != second.numbers.tolist()
+
+
+def test_a_row_is_masked_anew_in_each_epoch_and_its_text_is_the_same(batches):
+    size = len(batches.rows)
+    first, second = (batches.at(n * size, size, 0.2) for n in range(2))
+    number = int(first.numbers[0])
+    one = first.part(0, 1)
+    place = int(torch.nonzero(second.numbers == number)[0, 0])
+    other = second.part(place, place + 1)
+    assert not torch.equal(one.targets, other.targets)
+    assert torch.equal(unmasked(one), unmasked(other))
+
+
+def unmasked(batch: Batch) -> torch.Tensor:
+    return torch.where(batch.targets == IGNORE, batch.inputs, batch.targets)
+
+
+def test_what_is_not_asked_is_what_the_store_holds(batches):
+    batch = batches.at(11, 30, 0.4)
+    assert np.array_equal(unmasked(batch).numpy(), batches.rows.take(batch.numbers.numpy()).tokens)
+
+
+def test_positions_restart_where_groups_do(batches):
+    batch = batches.at(0, 30, 0.3)
+    assert batch.groups.max() > 1
+    for groups, positions in zip(batch.groups.tolist(), batch.positions.tolist(), strict=True):
+        before, expected = None, 0
+        for group, position in zip(groups, positions, strict=True):
+            expected = expected + 1 if group == before else 0
+            assert position == expected
+            before = group
+
+
+@pytest.mark.parametrize("ratio", [0.15, 0.4, 0.75])
+def test_shapes_follow_the_row_length_and_the_ratio_alone(batches, ratio):
+    for sample in (0, 7, 1000):
+        batch = batches.at(sample, 9, ratio)
+        assert {getattr(batch, name).shape for name in TENSORS[1:5]} == {(9, 32)}
+        assert batch.places.shape == (9, place_count(32, ratio))
+        assert batch.ratio == ratio
+        assert len(batch) == 9
+        assert all(getattr(batch, name).dtype == torch.int64 for name in TENSORS)
+
+
+def test_a_part_is_a_view_and_moving_keeps_everything(batches):
+    batch = batches.at(0, 8, 0.3)
+    assert batch.part(2, 5).inputs.data_ptr() == batch.inputs[2:].data_ptr()
+    assert same(batch.to("cpu"), batch)
+    assert {getattr(batch.to("meta"), name).device.type for name in TENSORS} == {"meta"}
