@@ -110,4 +110,5 @@ def beam(
 
 
 def replaced(tokens: Tokens, place: int, token: int) -> Tokens:
+    """The row with another token at one place."""
     return (*tokens[:place], token, *tokens[place + 1 :])

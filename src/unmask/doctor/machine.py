@@ -1,0 +1,95 @@
+"""How long the recipes take on this machine: its measured speed, and the arithmetic of a model.
+
+A step costs about 6 operations a weight and token (2 forward, 4 backward; Kaplan et al. 2020, section 2.1), and 12 a
+layer, channel and visible token for attention; the vocabulary projection runs on the masked places only. Training
+reaches about half of what plain matrix products reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from unmask.doctor.diagnosis import Finding
+
+REACHED = 0.5
+"""The share of the speed of plain matrix products that training reaches, about."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A recipe on this machine: its speed, how long it trains, and how often it sees the text in that time."""
+
+    recipe: str
+    parameters: int
+    tokens_per_second: float
+    seconds: float
+    passes: float
+
+    @property
+    def finding(self) -> Finding:
+        """The estimate as a sentence; a warning when the text goes by so often that it is learned by heart."""
+        passes = "one pass" if self.passes == 1 else f"{self.passes:,.{0 if self.passes >= 10 else 2}f} passes"
+        what = (
+            f"recipe {self.recipe}: about {duration(self.seconds)} for {passes} over the text "
+            f"({self.parameters / 1e6:.1f} M parameters, {self.tokens_per_second:,.0f} tokens/s)"
+        )
+        if self.passes > 40:
+            return Finding("warning", what, "more than 40 passes teach it by heart: give more text or less time")
+        return Finding("note", what)
+
+
+def estimates(tokens: int, vocabulary_size: int | None = None) -> list[Estimate]:
+    """Each recipe on a text of so many tokens; a recipe without budget of its own makes one pass.
+
+    Without `vocabulary_size` the recipe's own is taken.
+    """
+    from unmask.recipes import RECIPES
+
+    peak = _peak()
+    return [_estimate(name, RECIPES.load(name)(), max(1, tokens), vocabulary_size, peak) for name in RECIPES]
+
+
+def operations_per_token(run: Any, vocabulary_size: int) -> tuple[float, int]:
+    """Floating-point operations to train on one token, and the parameters of the model."""
+    import torch
+
+    with torch.device("meta"):
+        objective = run.objective.build(run.architecture.build(vocabulary_size), vocabulary_size)
+    parameters = sum(weight.numel() for weight in objective.parameters())
+    width, length = objective.encoder.width, run.data.row_length
+    embedding = vocabulary_size * width
+    asked = run.masking.ratio * embedding  # tied to the embedding, and asked at the masked places only
+    attention = 12 * getattr(run.architecture, "layers", 0) * width * length
+    return 6.0 * (parameters - embedding + asked) + attention, parameters
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit a person would use."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{max(1, round(seconds))} seconds"
+
+
+def _estimate(name: str, run: Any, tokens: int, vocabulary_size: int | None, peak: float) -> Estimate:
+    cost, parameters = operations_per_token(run, vocabulary_size or run.tokenizer.vocabulary_size)
+    speed = REACHED * peak / cost
+    settings = run.training
+    if settings.minutes:
+        seconds = settings.minutes * 60
+    elif settings.steps:
+        seconds = settings.steps * settings.batch_size * run.data.row_length / speed
+    else:
+        seconds = (settings.tokens or (settings.epochs or 1) * tokens) / speed
+    return Estimate(name, parameters, speed, seconds, round(seconds * speed / tokens, 3))
+
+
+def _peak() -> float:
+    import torch
+
+    from unmask.training.precision import chosen_dtype
+    from unmask.training.throughput import peak_flops
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return peak_flops(device, chosen_dtype("auto", device))
