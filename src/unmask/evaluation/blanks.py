@@ -149,7 +149,8 @@ def _blanked(
     spans = word_spans(document.text)
     chosen = chosen_words(document.id, spans[:, 0], share)
     first, stop = overlapped(spans, encoded.starts, encoded.ends)
-    begins = np.flatnonzero((first < stop) & (first != np.concatenate([[-1], first[:-1]])))
+    word_of = np.where(first < stop, first, -1)
+    begins = np.flatnonzero((word_of >= 0) & (word_of != np.concatenate([[-1], word_of[:-1]])))
     cuts = _cuts(begins, len(encoded.ids), capacity, limit)
     end = cuts[-1]
     ids, first, stop = encoded.ids[:end].astype(np.int64), first[:end], stop[:end]
