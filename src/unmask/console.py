@@ -54,7 +54,8 @@ def warn(message: str) -> None:
 
 def next_step(command: str) -> None:
     """The next useful command, the last line of every verb."""
-    say(f"[dim]next:[/dim] [bold]{escape(command)}[/bold]")
+    # Never broken into lines: it is there to be copied.
+    progress_console().print(f"[dim]next:[/dim] [bold]{escape(command)}[/bold]", soft_wrap=True)
 
 
 def complain(kind: str, message: str) -> None:

@@ -38,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _refused(error)
     except Stopped as error:
-        console.complain("stopped", str(error))
+        console.complain("stopped", str(error).removeprefix("stopped "))
         return error.exit_code
     except UnmaskError as error:
         console.complain("error", str(error))

@@ -26,7 +26,8 @@ class Axis(StrEnum):
 def command(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FILE.png", help="Picture; report/curves.png of the first run.")
+        Path | None,
+        typer.Option("--to", metavar="FILE.png", help="The picture; in the first run's report/ by default."),
     ] = None,
     x: Annotated[Axis, typer.Option("--x", help="The horizontal axis.")] = Axis.steps,
     quiet: Quiet = False,
@@ -34,7 +35,8 @@ def command(
     """Draw learning curves."""
     from unmask.report.curves import plot, terminal
 
-    picture = plot(runs, to or runs[0] / "report" / "curves.png", x.value)
+    name = "learning-curve.png" if len(runs) == 1 else "comparison.png"
+    picture = plot(runs, to or runs[0] / "report" / name, x.value)
     if not console.quiet():
         print(terminal(runs, x.value))
     console.console().print(f"[dim]picture[/dim]  {picture}")
