@@ -232,7 +232,7 @@ def _joined(parts: list[Encoded], edges: list[int]) -> Encoded:
 
 
 def _cuts(text: str) -> list[int]:
-    """[0, ..., len(text)]: where a long text is cut, each time behind the first single line break after PIECE."""
+    """[0, ..., len(text)]: where a long text is cut, each time before the first single line break after PIECE."""
     cuts = [0]
     while len(text) - cuts[-1] > 2 * PIECE:
         cut = next(_single_line_breaks(text, cuts[-1] + PIECE), None)
@@ -243,11 +243,11 @@ def _cuts(text: str) -> list[int]:
 
 
 def _single_line_breaks(text: str, start: int) -> Iterator[int]:
-    # Runs of blanks are one piece for byte-level tokenizers, so a cut never goes through one.
+    # Runs of blanks belong together for some tokenizers, and many take a blank as part of what follows it.
     at = text.find("\n", start)
     while 0 < at < len(text) - 1:
         if not text[at - 1].isspace() and not text[at + 1].isspace():
-            yield at + 1
+            yield at
         at = text.find("\n", at + 1)
 
 
@@ -261,7 +261,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _special_names(settings: Mapping[str, Any]) -> dict[str, str]:
