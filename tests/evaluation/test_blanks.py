@@ -150,17 +150,26 @@ def test_a_word_that_cannot_be_written_is_left_as_it_is():
     assert {blanks.texts[d][a:b] for d, (a, b) in zip(blanks.documents, blanks.spans, strict=True)} == {"the", "town"}
 
 
-def test_a_limit_stops_at_a_row_and_keeps_the_text_of_the_rows():
-    whole, limited = (make_blanks(tokenizer("bpe"), DOCUMENTS, 64, limit_tokens=limit) for limit in (None, 700))
+def test_a_limit_takes_the_beginnings_of_documents_drawn_by_hash_until_it_is_reached():
+    many = [Document(f"m{n}", ENGLISH * 8, "s") for n in range(200)]
+    limited = make_blanks(tokenizer("bpe"), many, 64, limit_tokens=3000)
+    tokens = (limited.groups > 0).sum() - 2 * len(limited.groups)
+    assert 3000 <= tokens < 3000 + 62
+    each = 150 + 62  # a twentieth, and the rest of its last row
+    assert len(limited.texts) >= 3000 // each
+    assert all((ENGLISH * 8).startswith(text) for text in limited.texts)
+    assert max(len(made.ids) for made in tokenizer("bpe").encode(list(limited.texts))) <= each
+    again = make_blanks(tokenizer("bpe"), many[::-1], 64, limit_tokens=3000)
+    assert (again.targets == limited.targets).all()
+
+
+def test_a_limit_asks_for_the_words_that_are_asked_without_it():
+    whole, limited = (make_blanks(tokenizer("bpe"), DOCUMENTS[3:4], 64, limit_tokens=limit) for limit in (None, 120))
     rows = len(limited.groups)
-    assert 700 <= (limited.groups > 0).sum() - 2 * rows < 700 + 62
+    assert 0 < rows < len(whole.groups)
     assert (limited.tokens == whole.tokens[:rows]).all()
-    places = int(np.searchsorted(whole.rows, rows))
-    assert (limited.targets == whole.targets[:places]).all()
-    *before, last = limited.texts
-    assert list(limited.texts[:-1]) == [document.text for document in DOCUMENTS[: len(before)]]
-    assert DOCUMENTS[len(before)].text.startswith(last)
-    assert 0 < len(last) < len(DOCUMENTS[len(before)].text)
+    assert (limited.targets == whole.targets[: np.searchsorted(whole.rows, rows)]).all()
+    assert DOCUMENTS[3].text.startswith(limited.texts[0])
 
 
 @pytest.mark.parametrize("share", [0, 1, 1.5])

@@ -9,29 +9,26 @@ The words asked for depend on the text alone, so figures in bits per character c
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask.config import require
 from unmask.errors import DataError
 from unmask.evaluation.blanks import Blanks, make_blanks
+from unmask.evaluation.documents import STORE, documents
 from unmask.evaluation.masked import Sample, samples, score_blanks
 
 if TYPE_CHECKING:
-    from unmask.corpus import CorpusSettings, Document
+    from unmask.corpus import CorpusSettings
     from unmask.models import Model
 
-__all__ = ["Blanks", "Sample", "evaluate", "make_blanks", "samples", "score_blanks"]
+__all__ = ["Blanks", "Sample", "documents", "evaluate", "make_blanks", "samples", "score_blanks"]
 
 ROW_LENGTH = 512
 """Tokens in a row for a model that does not say what it was trained on, as long as it can read so many."""
 
 SHARE = 0.15
 """The share of words that is blanked."""
-
-_STORE = "manifest.json"
 
 
 def evaluate(
@@ -71,34 +68,6 @@ def evaluate(
     return score_blanks(blanks, model.predict, model.token_counts, batch_rows)
 
 
-def documents(data: str | Path, settings: CorpusSettings | None = None) -> Iterator[Document]:
-    """The documents to evaluate on: the validation split of a store, or all of any other source of text, cleaned."""
-    if (Path(data) / _STORE).is_file():
-        from unmask.tokens.store import Store
-
-        yield from Store.open(data).documents("validation")
-    else:
-        with tempfile.TemporaryDirectory(prefix="unmask-") as folder:  # for what comes on standard input
-            yield from _read(str(data), settings, Path(folder))
-
-
-def _read(what: str, settings: CorpusSettings | None, folder: Path) -> Iterator[Document]:
-    from unmask.corpus import READERS, CorpusSettings, Problem, Source, clean, parts
-    from unmask.corpus.documents import Document
-    from unmask.corpus.sources import standard_input
-
-    settings = settings or CorpusSettings()
-    source = Source.parse(what)
-    if source.what == "-":
-        source = standard_input(source, folder)
-    for part in parts([source], settings):
-        for item in READERS.load(part.reader)().read(part):
-            if not isinstance(item, Problem):
-                yield Document(item.id, clean(item.text, settings), item.source)
-            elif not settings.skip_unreadable:
-                raise DataError(f"{item}; mend it, or skip such lines with skip_unreadable=true")
-
-
 def _run_setting(model: Model, section: str, name: str) -> Any:
     """A setting of the run that made the model, None where there is no run or no such setting."""
     run = model.run or {}
@@ -109,6 +78,6 @@ def _own_store(model: Model) -> str:
     store = _run_setting(model, "data", "store")
     if store is None:
         raise DataError(f"{model.path} does not say what it was trained on: name texts or a store with --data PATH")
-    if not (Path(store) / _STORE).is_file():
+    if not (Path(store) / STORE).is_file():
         raise DataError(f"{store}, the store of the run, is not there: name texts or a store with --data PATH")
     return store

@@ -18,6 +18,7 @@ import numpy as np
 
 from unmask.config import require
 from unmask.errors import DataError
+from unmask.evaluation.documents import sampled
 from unmask.seeding import keys, text_key, uniforms
 from unmask.tokens.rows import SHORTEST, Vocabulary
 from unmask.tokens.words import word_spans
@@ -26,8 +27,14 @@ if TYPE_CHECKING:
     from unmask.corpus import Document
     from unmask.tokens.tokenizer import Encoded, Tokenizer
 
-ENCODED_AT_ONCE = 64
+ENCODED_AT_ONCE = 16
 """Documents given to the tokenizer together; they bound the memory."""
+
+FEWEST = 20
+"""Documents that share a limited number of tokens, at least."""
+
+TOKEN_CHARACTERS = 8
+"""More characters than tokens have on average: how much text is enough for a number of tokens."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,25 +107,45 @@ def make_blanks(
 ) -> Blanks:
     """Blank a share of the words of documents and cut them into rows [CLS] ... [SEP], at word starts.
 
-    With `limit_tokens` no more rows are made once they hold so many tokens. SettingError for a share or row length
-    that cannot be, DataError when the documents hold no words.
+    With `limit_tokens` documents are drawn by a hash of their ids, a twentieth of the limit at most from the beginning
+    of each, until their rows hold so many tokens. SettingError for a share or row length that cannot be, DataError when
+    the documents hold no words.
     """
     require(0 < share < 1, f"share={share}: the share of blanked words lies between 0 and 1, e.g. 0.15")
     require(row_length >= SHORTEST, f"row_length={row_length}: a row needs at least {SHORTEST} tokens, e.g. 128")
     vocabulary = Vocabulary.of(tokenizer)
     capacity = row_length - vocabulary.frame
-    made: list[_Blanked] = []
-    left = limit_tokens
-    for document, encoded in _encoded(tokenizer, documents):
-        if left is not None and left <= 0:
-            break
-        blanked = _blanked(document, encoded, vocabulary, capacity, share, left)
-        if len(blanked.ids):
-            made.append(blanked)
-            left = None if left is None else left - len(blanked.ids)
+    if limit_tokens is None:
+        made = [
+            _blanked(document, encoded, vocabulary, capacity, share, None)
+            for document, encoded in _encoded(tokenizer, documents)
+        ]
+    else:
+        made = _limited(tokenizer, documents, vocabulary, capacity, share, limit_tokens)
     if not any(len(blanked.places) for blanked in made):
         raise DataError("no words to blank in the text to evaluate on: give some that has words")
     return _together(made, tokenizer, vocabulary, row_length)
+
+
+def _limited(
+    tokenizer: Tokenizer,
+    documents: Iterable[Document],
+    vocabulary: Vocabulary,
+    capacity: int,
+    share: float,
+    limit: int,
+) -> list[_Blanked]:
+    """Blanked documents of about `limit` tokens together."""
+    each = max(capacity, limit // FEWEST)
+    some = sampled(documents, TOKEN_CHARACTERS * limit, TOKEN_CHARACTERS * each)
+    made: list[_Blanked] = []
+    left = limit
+    for document, encoded in _encoded(tokenizer, some):
+        if left <= 0:
+            break
+        made.append(_blanked(document, encoded, vocabulary, capacity, share, min(left, each)))
+        left -= len(made[-1].ids)
+    return made
 
 
 # ---------------------------------------------------------------- one document
