@@ -1,8 +1,8 @@
 """Open this first. A `Run` says everything about a training run; `pretrain` is what happens with it.
 
-    unmask.pretrain(recipes.demo())                                  -> runs/demo
-    unmask.pretrain(config.overridden(run, ["training.steps=100"]), to="runs/short")
-    unmask.resume("runs/short")
+unmask.pretrain(recipes.demo())                                  -> runs/demo
+unmask.pretrain(config.overridden(run, ["training.steps=100"]), to="runs/short")
+unmask.resume("runs/short")
 """
 
 from __future__ import annotations

@@ -75,7 +75,9 @@ def started(run: Run, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _record(folder, run, _environment())
     except OSError as error:
-        raise SettingError(f"{folder} cannot be written ({error.strerror}): take another folder with --to PATH") from None
+        raise SettingError(
+            f"{folder} cannot be written ({error.strerror}): take another folder with --to PATH"
+        ) from None
     return folder
 
 
@@ -290,7 +292,9 @@ def published(run: Run, folder: Path, store: Store, fit: Fit, spent: Spent, judg
     temporary.mkdir()
     _save_model(run, store, temporary, fit.masters.views)
     figures, shown = judge.final(load(temporary).predict)
-    picture = plot([folder], folder / "report" / "learning-curve.png") if (folder / "metrics.jsonl").stat().st_size else None
+    picture = (
+        plot([folder], folder / "report" / "learning-curve.png") if (folder / "metrics.jsonl").stat().st_size else None
+    )
     if picture is not None:
         shutil.copy(picture, temporary / picture.name)
     card = _card(run, figures, store, fit, spent, [text for text, _ in shown], picture)

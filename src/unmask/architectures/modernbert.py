@@ -109,7 +109,9 @@ class ModernBertEncoder(nn.Module):
             hidden = layer(hidden, *sights[self.config.is_global(number)], places if last else None)
         return self.final_norm(hidden)
 
-    def _sights(self, groups: Tensor, positions: Tensor, dtype: torch.dtype) -> dict[bool, tuple[Angles, Tensor | None]]:
+    def _sights(
+        self, groups: Tensor, positions: Tensor, dtype: torch.dtype
+    ) -> dict[bool, tuple[Angles, Tensor | None]]:
         """For global and local layers: the angles of the positions and who sees whom."""
         channels = self.width // self.config.heads
         # When all rows count alike, one set of angles serves them all.

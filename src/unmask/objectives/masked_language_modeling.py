@@ -15,7 +15,6 @@ from unmask.batches import IGNORE, Batch
 from unmask.layers.heads import PredictionHead
 
 
-
 @dataclass(frozen=True)
 class MaskedLanguageModeling:
     """Cross-entropy on the hidden tokens; the vocabulary projection runs on the asked places only."""

@@ -48,6 +48,7 @@ class Masters:
         device = named[0][1].device
         self.weights = torch.empty(total, dtype=torch.float32, device=device)
         self.gradients = torch.zeros(total, dtype=torch.float32, device=device)
+        self.dtype = dtype
         self.parameters = dict(named)
         self.views: dict[str, Tensor] = {}
         self.gradient_views: dict[str, Tensor] = {}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from unmask.config import require
 from unmask.training.optimizers.adamw import AdamW, AdamWStep
-from unmask.training.precision import Masters, has_bf16
+from unmask.training.precision import Masters
 
 # The quintic of the Muon post: steep at 0, so that small singular values grow fast; five turns bring all near 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -52,7 +52,8 @@ class MuonStep:
     """Muon over the weights of linear layers, AdamW over everything else."""
 
     def __init__(self, settings: Muon, masters: Masters, objective: nn.Module) -> None:
-        self.settings = settings
+        self.settings, self.learning_rate = settings, settings.learning_rate
+        self._dtype = masters.dtype
         matrices = hidden_matrices(objective)
         adam = AdamW(settings.adam_learning_rate, settings.adam_beta1, settings.adam_beta2)
         self.rest = AdamWStep(adam, masters, [name for name in masters.views if name not in matrices])
@@ -76,7 +77,9 @@ class MuonStep:
             gradients = torch.stack([gradient for _, gradient in members])
             momenta = self._momenta[shape]
             momenta.lerp_(gradients, 1 - settings.momentum)
-            updates = orthogonalised(gradients.lerp_(momenta, settings.momentum), settings.newton_schulz_steps)
+            updates = orthogonalised(
+                gradients.lerp_(momenta, settings.momentum), settings.newton_schulz_steps, self._dtype
+            )
             weights = [weight for weight, _ in members]
             torch._foreach_mul_(weights, 1 - rate * settings.weight_decay)
             size = rate * max(1.0, shape[0] / shape[1]) ** 0.5
@@ -105,12 +108,12 @@ def hidden_matrices(objective: nn.Module) -> dict[str, int]:
     return matrices
 
 
-def orthogonalised(matrices: Tensor, steps: int) -> Tensor:
+def orthogonalised(matrices: Tensor, steps: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """The nearest (semi-)orthogonal matrix of each of `matrices` (n,R,C), roughly: singular values in 0.7 to 1.2.
 
-    Newton-Schulz on the quintic, in bf16 where that is fast. The larger side is kept outside the squared products.
+    Newton-Schulz on the quintic, computed in `dtype`. The larger side is kept outside the squared products.
     """
-    x = matrices.to(torch.bfloat16) if has_bf16(matrices.device) else matrices.clone()
+    x = matrices.to(dtype)
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2)

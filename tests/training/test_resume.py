@@ -1,0 +1,182 @@
+"""A run that was stopped, at any moment and in any way, ends with the bits of one that never was."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from safetensors.torch import load_file
+
+from unmask import run as runs
+from unmask.config import changed, overridden, to_dict
+from unmask.errors import ModelError, SettingError, Stopped
+from unmask.training import fit
+
+
+def weights(folder):
+    return load_file(folder / "model" / "model.safetensors")
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same_run(one, other):
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert tensor.equal(theirs[name]), name
+    clocks = {"seconds", "tokens_per_second", "peak_share", "waited_seconds"}
+    plain = [[{k: v for k, v in record.items() if k not in clocks} for record in metrics(run)] for run in (one, other)]
+    assert plain[0] == plain[1]
+
+
+class StopAt:
+    """Watches a run and asks it to stop, as Ctrl-C does, once a step is done."""
+
+    def __init__(self, step):
+        self.at = step
+
+    def start(self, *args, **kwargs): ...
+    def evaluation(self, *args): ...
+
+    def step(self, record):
+        if record["step"] == self.at:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("budget", [{"steps": 12}, {"steps": None, "epochs": 2.5}, {"steps": None, "tokens": 6000}])
+def test_a_run_stopped_at_step_7_and_resumed_equals_one_never_stopped(run, tmp_path, optimizer, budget):
+    run = overridden(
+        changed(run, training=budget), [f"optimizer={optimizer}", "training.batch_start=0.5", "training.batch_ramp=0.5"]
+    )
+    runs.pretrain(run, tmp_path / "whole")
+    with pytest.raises(Stopped, match="stopped at step 7, which is saved; go on with: unmask pretrain --resume"):
+        runs.pretrain(run, tmp_path / "parts", StopAt(7))
+    runs.resume(tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(run, tmp_path):
+    run = changed(run, training={"steps": 60, "checkpoint_every": 5, "batch_size": 8})
+    runs.pretrain(run, tmp_path / "whole")
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(to_dict(run)))
+    folder, draw, kills = tmp_path / "killed", random.Random(3), 0
+    command = [sys.executable, "-m", "unmask.cli", "pretrain", "--quiet"]
+    process = subprocess.Popen([*command, str(path), "--to", str(folder)])
+    while True:
+        _wait_for(folder / "run.json", process)
+        wanted = (
+            len(metrics(folder)) + draw.randrange(3, 25) if (folder / "metrics.jsonl").exists() else draw.randrange(15)
+        )
+        while process.poll() is None and _lines(folder) < wanted:
+            time.sleep(0.005)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        process = subprocess.Popen([*command, "--resume", str(folder)])
+    assert process.returncode == 0
+    assert kills >= 2
+    assert_same_run(tmp_path / "whole", folder)
+
+
+def _lines(folder):
+    path = folder / "metrics.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _wait_for(path, process):
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.01)
+
+
+def test_ctrl_c_in_the_middle_saves_and_exits_with_run_me_again(run, tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(to_dict(changed(run, training={"steps": 100_000}))))
+    folder = tmp_path / "stopped"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unmask.cli", "pretrain", str(path), "--to", str(folder)],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    while _lines(folder) < 3 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75, said
+    assert f"go on with: unmask pretrain --resume {folder}" in " ".join(said.split())
+    assert "Traceback" not in said
+    assert len(list((folder / "checkpoints").glob("step-*"))) == 1
+
+
+def test_a_checkpoint_cut_in_half_is_passed_over_for_the_one_before(run, tmp_path, capfd):
+    run = changed(run, training={"checkpoint_every": 3, "keep": 9})
+    runs.pretrain(run, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        runs.pretrain(run, tmp_path / "broken", StopAt(7))
+    newest = tmp_path / "broken" / "checkpoints" / "step-7" / "model.safetensors"
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    runs.resume(tmp_path / "broken")
+    said = " ".join(capfd.readouterr().err.split())
+    assert "step-7 is broken (model.safetensors has" in said
+    assert "the one before it is used" in said
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+def test_a_run_that_was_only_started_is_resumed_from_nothing(run, tmp_path):
+    from unmask import stages
+
+    stages.started(run, tmp_path / "run")
+    assert os.listdir(tmp_path / "run") == ["run.json"]
+    runs.resume(tmp_path / "run")
+    runs.pretrain(run, tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_finished_run_is_not_trained_again(run, tmp_path):
+    first = runs.pretrain(run, tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    assert runs.resume(tmp_path / "run").figures == first.figures
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_an_existing_run_is_never_overwritten(run, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "precious.txt").write_text("mine")
+    with pytest.raises(SettingError, match=r"exists already: go on with --resume .*, or take another folder with --to"):
+        runs.pretrain(run, tmp_path / "run")
+    assert (tmp_path / "run" / "precious.txt").read_text() == "mine"
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"is not a run folder: it has no run\.json"):
+        runs.resume(tmp_path)
+
+
+def test_a_minutes_budget_is_kept_and_goes_on_at_the_saved_clock(run, tmp_path):
+    run = changed(run, training={"steps": None, "minutes": 0.1, "evaluations": 1})
+    with pytest.raises(Stopped):
+        runs.pretrain(run, tmp_path / "run", StopAt(40))
+    stopped_at = metrics(tmp_path / "run")[-1]["seconds"]
+    runs.resume(tmp_path / "run")
+    records = metrics(tmp_path / "run")
+    assert [record["step"] for record in records] == list(range(1, len(records) + 1))
+    assert records[40]["seconds"] >= stopped_at
+    assert 6.0 <= records[-1]["seconds"] < 8.0
+    assert records[-1]["learning_rate"] < 0.05 * max(record["learning_rate"] for record in records)
+
+
+def test_two_stop_signals_do_not_leave_the_handlers_behind():
+    before = signal.getsignal(signal.SIGTERM)
+    with fit._stop_signals() as asked:
+        signal.raise_signal(signal.SIGTERM)
+        assert asked.is_set()
+        assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,48 @@
+"""Schedules as functions of the share of the budget that is spent."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unmask.errors import SettingError
+from unmask.training.schedules import SCHEDULES, Budget, Cosine, Linear, Spent, Trapezoid, ramped
+
+
+@pytest.mark.parametrize("name", list(SCHEDULES))
+@given(progress=st.floats(0, 1))
+def test_every_schedule_stays_between_zero_and_the_peak_and_ends_at_its_final_value(name, progress):
+    schedule = SCHEDULES.load(name)(final=0.1)
+    assert 0 <= schedule.multiplier(progress) <= 1
+    assert schedule.multiplier(1.0) == pytest.approx(0.1)
+
+
+def test_the_trapezoid_by_hand():
+    schedule = Trapezoid(warmup=0.1, decay=0.4)
+    shares = [schedule.multiplier(progress) for progress in (0.05, 0.1, 0.5, 0.6, 0.8, 0.9, 1.0)]
+    assert shares == pytest.approx([0.501, 1, 1, 1, 0.5, 0.25, 0], abs=1e-9)
+
+
+def test_linear_and_cosine_by_hand():
+    assert Linear(warmup=0.0).multiplier(0.25) == pytest.approx(0.75)
+    assert Cosine(warmup=0.0).multiplier(0.5) == pytest.approx(0.5)
+
+
+def test_a_budget_is_one_of_four():
+    spent = Spent(step=5, samples=50, tokens=500, seconds=30.0)
+    assert Budget(steps=10).progress(spent, rows=100) == 0.5
+    assert Budget(epochs=2).progress(spent, rows=100) == 0.25
+    assert Budget(tokens=1000).progress(spent, rows=100) == 0.5
+    assert Budget(minutes=1).progress(spent, rows=100) == 0.5
+    with pytest.raises(SettingError, match="one of steps, epochs, tokens, minutes is needed, steps and tokens given"):
+        Budget(steps=1, tokens=1)
+
+
+@given(size=st.integers(1, 4096), start=st.floats(0.01, 1), ramp=st.floats(0.01, 1), progress=st.floats(0, 1))
+def test_a_ramped_batch_has_rows_and_never_more_than_the_batch_size(size, start, ramp, progress):
+    rows = ramped(size, start, ramp, progress)
+    assert 1 <= rows <= size
+    assert ramped(size, start, ramp, 1.0) == size
+
+
+def test_a_batch_grows_linearly_in_steps_of_eight_rows():
+    assert [ramped(64, 0.25, 0.5, progress) for progress in (0, 0.125, 0.25, 0.5, 0.9)] == [16, 32, 40, 64, 64]
