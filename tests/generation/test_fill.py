@@ -59,6 +59,22 @@ def save_roberta(folder: Path) -> None:
     transformers.RobertaForMaskedLM(config).save_pretrained(folder)
 
 
+def save_albert(folder: Path) -> None:
+    """A Unigram model, with a space as a part of the word after it, or a token where the word is not known."""
+    import transformers
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+
+    pieces = {"▁the": -2.0, "▁cat": -3.0, "▁on": -3.0, "▁": -4.0, "s": -3.0} | dict.fromkeys("thecaon", -6.0)
+    vocabulary = [*((token, 0.0) for token in SPECIAL), *pieces.items()]
+    made = Tokenizer(models.Unigram(vocabulary, unk_id=1))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    made.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    save(folder, made, SPECIAL, mask=AddedToken("[MASK]", lstrip=True, special=True))
+    torch.manual_seed(0)
+    config = transformers.AlbertConfig(vocab_size=len(vocabulary), embedding_size=8, initializer_range=0.6, **SIZES)
+    transformers.AlbertForMaskedLM(config).save_pretrained(folder)
+
+
 def save(folder: Path, made, special: list[str], mask=None) -> None:
     from transformers import PreTrainedTokenizerFast
 
@@ -79,6 +95,13 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("fill") / "roberta"
     save_roberta(folder)
+    return load(folder)
+
+
+@pytest.fixture(scope="module")
+def albert(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("fill") / "albert"
+    save_albert(folder)
     return load(folder)
 
 
@@ -108,6 +131,11 @@ def test_one_blank_is_filled_exactly_as_the_pipeline_fills_it(bert: Model, text:
 @pytest.mark.parametrize("text", ["the cat <mask> on a", "<mask> cat", "on<mask>"])
 def test_words_with_their_leading_space_are_filled_as_the_pipeline_fills_them(roberta: Model, text: str) -> None:
     assert_equal(fill(roberta, text, top_k=7), pipeline(roberta)(text, top_k=7))
+
+
+@pytest.mark.parametrize("text", ["the cat [MASK] on the", "[MASK] cat", "on[MASK]s the"])
+def test_unigram_models_are_filled_as_the_pipeline_fills_them(albert: Model, text: str) -> None:
+    assert_equal(fill(albert, text, top_k=7), pipeline(albert)(text, top_k=7))
 
 
 def test_targets_of_one_token_are_scored_as_the_pipeline_scores_them(bert: Model) -> None:

@@ -7,8 +7,8 @@ asks for three tokens.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from unmask.errors import DataError, SettingError
@@ -54,34 +54,21 @@ def row_of(
     Raises DataError when the row is longer than the model's limit.
     """
     tokenizer = model.tokenizer
-    tokens = [tokenizer.cls_id]
+    takes_space = _takes_space(tokenizer)
+    tokens = [] if tokenizer.cls_id is None else [tokenizer.cls_id]
     places: list[list[int]] = [[] for _ in blanks]
-    glued = _space_belongs_to_word(tokenizer)
-    pending, words, cursor = "", [], 0
-
-    def flush(before_mask: bool) -> None:
-        nonlocal pending, words
-        # The masked word carries its own space, as it did in training; a space token before it would be one too many.
-        encoded = tokenizer.encode([pending.rstrip() if before_mask and glued else pending])[0]
-        for blank, start, end in words:
+    for stretch in _stretches(text, blanks, contents):
+        # A masked word carries its own space, as it did in training; a space token before it would be one too many.
+        written = stretch.text.rstrip() if stretch.masks and takes_space else stretch.text
+        encoded = tokenizer.encode([written])[0]
+        for number, start, end in stretch.words:
             inside = (encoded.ends > start) & (encoded.starts < end)
-            places[blank] = [len(tokens) + int(index) for index in inside.nonzero()[0]]
-        tokens.extend(map(int, encoded.ids))
-        pending, words = "", []
-
-    for number, (blank, content) in enumerate(zip(blanks, contents, strict=True)):
-        pending += text[cursor : blank.start]
-        cursor = blank.end
-        if isinstance(content, str):
-            words.append((number, len(pending), len(pending) + len(content)))
-            pending += content
-        else:
-            flush(before_mask=True)
-            places[number] = list(range(len(tokens), len(tokens) + content))
-            tokens.extend([model.mask_id] * content)
-    pending += text[cursor:]
-    flush(before_mask=False)
-    tokens.append(tokenizer.sep_id)
+            places[number] = [len(tokens) + int(index) for index in inside.nonzero()[0]]
+        tokens += encoded.ids.tolist()
+        for number, count in stretch.masks:
+            places[number] = list(range(len(tokens), len(tokens) + count))
+            tokens += [model.mask_id] * count
+    tokens += [] if tokenizer.sep_id is None else [tokenizer.sep_id]
     if len(tokens) > model.row_limit:
         raise DataError(
             f"the text has {len(tokens)} tokens, the model reads {model.row_limit} at most: shorten the text"
@@ -89,6 +76,33 @@ def row_of(
     return tuple(tokens), places
 
 
-def _space_belongs_to_word(tokenizer: Tokenizer) -> bool:
-    """Whether a space is part of the word after it (byte-level BPE, Unigram) or nothing (WordPiece), not a token."""
-    return len(tokenizer.encode(["a a"])[0].ids) <= 2
+@dataclass
+class _Stretch:
+    """Text up to the next mask, the words that stand in it for blanks (blank, start, end), and the masks after it."""
+
+    text: str = ""
+    words: list[tuple[int, int, int]] = field(default_factory=list)
+    masks: tuple[tuple[int, int], ...] = ()
+    """(blank, number of masks), at most one"""
+
+
+def _stretches(text: str, blanks: Sequence[Blank], contents: Sequence[int | str]) -> Iterator[_Stretch]:
+    stretch, cursor = _Stretch(), 0
+    for number, (blank, content) in enumerate(zip(blanks, contents, strict=True)):
+        stretch.text += text[cursor : blank.start]
+        cursor = blank.end
+        if isinstance(content, str):
+            stretch.words.append((number, len(stretch.text), len(stretch.text) + len(content)))
+            stretch.text += content
+        else:
+            stretch.masks = ((number, content),)
+            yield stretch
+            stretch = _Stretch()
+    stretch.text += text[cursor:]
+    yield stretch
+
+
+def _takes_space(tokenizer: Tokenizer) -> bool:
+    """Whether a mask swallows the space before it: its tokenizer says so, or a space is part of the word behind it."""
+    mask = tokenizer.backend.get_added_tokens_decoder().get(tokenizer.mask_id)
+    return (mask is not None and mask.lstrip) or len(tokenizer.encode(["a a"])[0].ids) <= 2
