@@ -165,10 +165,11 @@ def _sentence_around(blanks: Blanks, word: int) -> _Sentence:
 
 
 def _readable(blanks: Blanks, sentence: _Sentence) -> bool:
-    """Whether it is short enough for a line or two and asks for one to three words that begin with a letter."""
-    text = blanks.texts[sentence.document]
-    letters = all(text[start].isalpha() for start in blanks.spans[list(sentence.words), 0])
-    return letters and 1 <= len(sentence.words) <= 3 and sentence.end - sentence.start <= 160
+    """Whether it is a line or two long and lacks one to three words, which begin with a letter and leave most of it."""
+    text, spans = blanks.texts[sentence.document], blanks.spans[list(sentence.words)]
+    length, blanked = sentence.end - sentence.start, int((spans[:, 1] - spans[:, 0]).sum())
+    letters = all(text[start].isalpha() for start in spans[:, 0])
+    return letters and 1 <= len(spans) <= 3 and 24 <= length <= 160 and 3 * blanked <= length
 
 
 def _sample(blanks: Blanks, sentence: _Sentence, predicted: np.ndarray) -> Sample:
