@@ -125,8 +125,37 @@ def test_a_name_the_hub_cannot_give_is_named(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match=r"^nobody/nothing: no such folder here, .*HF_HUB_OFFLINE is set"):
+    with pytest.raises(
+        ModelError, match=r"^nobody/nothing: no such folder here, and the Hub is not asked \(HF_HUB_OFFLINE is set\)$"
+    ):
         load("nobody/nothing")
+
+
+def test_a_name_the_hub_does_not_know_is_told_apart_from_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    for error, words in (
+        (RepositoryNotFoundError, "no public model of this name on the Hub"),
+        (LocalEntryNotFoundError, "the Hub cannot be reached"),
+    ):
+
+        def refuse(*_, error=error, **__):
+            raise error.__new__(error)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+        with pytest.raises(ModelError, match=f"^nobody/nothing: no such folder here, and {words}$"):
+            load("nobody/nothing")
+
+
+def test_a_misspelt_run_is_answered_with_the_nearest_and_the_hub_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    with pytest.raises(ModelError, match=r"^runs/dmeo: no such folder; did you mean 'runs/demo'\?$"):
+        load("runs/dmeo")
 
 
 def test_a_folder_without_model_is_refused(tmp_path: Path) -> None:

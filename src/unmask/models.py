@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,10 +164,12 @@ def _newest_first(checkpoints: Path) -> list[Path]:
 
 
 def _from_hub(name: str) -> Path:
-    if not _HUB_NAME.match(name):
-        raise ModelError(f"{name}: no such folder")
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    near = get_close_matches(name, _folders_beside(Path(name)), n=1, cutoff=0.7)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    if not _HUB_NAME.match(name) or ("/" in name and Path(name).parent.is_dir()):
+        raise ModelError(f"{name}: no such folder{hint}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
 
     wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
     with _quiet():
@@ -174,10 +177,28 @@ def _from_hub(name: str) -> Path:
             folder = Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["*/*"]))
             if not any((folder / weights).exists() for weights in WEIGHTS):
                 folder = Path(snapshot_download(name, allow_patterns=[*wanted, "*.bin"], ignore_patterns=["*/*"]))
-        except (LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, HfHubHTTPError, ValueError) as error:
-            why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else type(error).__name__
-            raise ModelError(f"{name}: no such folder here, and not to be had from the Hub ({why})") from None
+        except (OSError, HfHubHTTPError, ValueError) as error:  # its offline errors are OSErrors
+            raise ModelError(f"{name}: no such folder here{hint}, and {_hub_trouble(error)}") from None
     return _whole(folder)
+
+
+def _folders_beside(path: Path) -> list[str]:
+    around = path.parent
+    return [str(other) for other in around.iterdir() if other.is_dir()] if around.is_dir() else []
+
+
+def _hub_trouble(error: Exception) -> str:
+    """Why the Hub gave nothing, in a few words."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "the Hub is not asked (HF_HUB_OFFLINE is set)"
+    known = {
+        "RepositoryNotFoundError": "no public model of this name on the Hub",
+        "GatedRepoError": "the Hub wants its terms accepted and a token (HF_TOKEN)",
+        "LocalEntryNotFoundError": "the Hub cannot be reached",
+    }
+    return known.get(type(error).__name__, f"not to be had from the Hub ({type(error).__name__})")
 
 
 def _run_beside(folder: Path) -> dict[str, Any] | None:
