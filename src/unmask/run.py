@@ -23,6 +23,7 @@ from unmask.training.optimizers import OPTIMIZERS
 from unmask.training.settings import Training
 
 if TYPE_CHECKING:
+    from unmask.distributed import World
     from unmask.stages import Outcome
     from unmask.training.display import Display
 
@@ -94,9 +95,13 @@ def pretrain(run: Run, to: str | Path | None = None, display: Display | None = N
     SettingError when the folder exists or the settings do not fit; Stopped when the run was asked to stop: it is saved,
     and `resume` goes on.
     """
-    from unmask.stages import started
+    from unmask import stages
+    from unmask.training.parallel import process_group
 
-    return _trained(started(run.checked(), Path(to or Path("runs") / run.name)), display)
+    folder = Path(to or Path("runs") / run.name)
+    with process_group() as me:
+        stages.started(run.checked(), folder, me)
+        return _trained(folder, me, display)
 
 
 def resume(folder: str | Path, display: Display | None = None) -> Outcome:
@@ -104,9 +109,11 @@ def resume(folder: str | Path, display: Display | None = None) -> Outcome:
 
     A run that is finished already just returns its figures.
     """
-    from unmask.stages import found
+    from unmask import stages
+    from unmask.training.parallel import process_group
 
-    return _trained(found(Path(folder)), display)
+    with process_group() as me:
+        return _trained(stages.found(Path(folder)), me, display)
 
 
 def saved(path: Path) -> Run:
@@ -118,22 +125,20 @@ def saved(path: Path) -> Run:
     return from_dict(Run, data.get("run", data))
 
 
-def _trained(folder: Path, display: Display | None) -> Outcome:
+def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
     """The flow: text, store, rows, masks, model, training, held-out figures, a model folder."""
     from unmask import stages
     from unmask.batches import Batches
     from unmask.tokens.rows import Rows
-    from unmask.training.parallel import process_group
 
     if (finished := stages.finished(folder)) is not None:
         return finished
-    with process_group() as me:
-        run, store = stages.stored(saved(folder / "run.json"), folder, me)
-        machine = stages.machine(run, folder)
-        rows = Rows(store, "train", run.data.row_length, run.data.packing, run.seed)
-        batches = Batches(rows, run.masking, run.seed)
-        objective = stages.objective(run, store, machine)
-        judge = stages.Judge(run, store, objective, machine)
-        fit = stages.fit(run, folder, batches, objective, judge, machine, me, display)
-        spent = fit.run()
-        return stages.published(run, folder, store, fit, spent, judge, me)
+    run, store = stages.stored(saved(folder / "run.json"), folder, me)
+    machine = stages.machine(run, folder, me)
+    rows = Rows(store, "train", run.data.row_length, run.data.packing, run.seed)
+    batches = Batches(rows, run.masking, run.seed)
+    objective = stages.objective(run, store, machine)
+    judge = stages.Judge(run, store, objective, machine)
+    fit = stages.fit(run, folder, batches, objective, judge, machine, me, display)
+    spent = fit.run()
+    return stages.published(run, folder, store, fit, spent, judge, me)

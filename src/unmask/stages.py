@@ -31,6 +31,7 @@ from unmask.seeding import text_key
 from unmask.tokens.store import Store
 from unmask.training.fit import Fit
 from unmask.training.memory import keep_large_blocks
+from unmask.training.parallel import together
 from unmask.training.precision import Masters, chosen_dtype
 from unmask.training.schedules import Spent
 from unmask.training.throughput import peak_flops
@@ -65,8 +66,15 @@ class Machine:
 # ---------------------------------------------------------------- starting, and finding again
 
 
-def started(run: Run, folder: Path) -> Path:
-    """Make the run folder and write run.json, before anything else is done."""
+def started(run: Run, folder: Path, me: World) -> None:
+    """Make the run folder and write run.json, before anything else is done. A group that torchrun started again finds
+    its own run there and goes on with it."""
+    if me.first and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
+        _make(run, folder)
+    together()
+
+
+def _make(run: Run, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingError(
             f"{folder} exists already: go on with --resume {folder}, or take another folder with --to PATH"
@@ -78,7 +86,6 @@ def started(run: Run, folder: Path) -> Path:
         raise SettingError(
             f"{folder} cannot be written ({error.strerror}): take another folder with --to PATH"
         ) from None
-    return folder
 
 
 def found(folder: Path) -> Path:
@@ -157,7 +164,7 @@ def _prepared(run: Run, me: World) -> Store:
 # ---------------------------------------------------------------- what it runs on, and what is trained
 
 
-def machine(run: Run, folder: Path) -> Machine:
+def machine(run: Run, folder: Path, me: World) -> Machine:
     """The device, dtype and threads of a run: chosen and recorded once, taken from the record afterwards."""
     environment, settings = _recorded(folder), run.training
     device = torch.device(
@@ -168,7 +175,8 @@ def machine(run: Run, folder: Path) -> Machine:
         dtype = chosen_dtype(settings.precision, device)
         threads = settings.threads or torch.get_num_threads()
         environment["machine"] = {"device": device.type, "dtype": str(dtype).removeprefix("torch."), "threads": threads}
-        _record(folder, run, environment)
+        if me.first:
+            _record(folder, run, environment)
     else:
         dtype, threads = getattr(torch, recorded["dtype"]), recorded["threads"]
     torch.set_num_threads(threads)

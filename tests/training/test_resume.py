@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from unmask import run as runs
 from unmask.config import changed, overridden, to_dict
+from unmask.distributed import World
 from unmask.errors import ModelError, SettingError, Stopped
 from unmask.training import fit
 
@@ -32,7 +33,8 @@ def assert_same_run(one, other):
         assert tensor.equal(theirs[name]), name
     clocks = {"seconds", "tokens_per_second", "peak_share", "waited_seconds"}
     plain = [[{k: v for k, v in record.items() if k not in clocks} for record in metrics(run)] for run in (one, other)]
-    assert plain[0] == plain[1]
+    for ours, theirs in zip(*plain, strict=True):
+        assert ours == theirs
 
 
 class StopAt:
@@ -133,7 +135,7 @@ def test_a_checkpoint_cut_in_half_is_passed_over_for_the_one_before(run, tmp_pat
 def test_a_run_that_was_only_started_is_resumed_from_nothing(run, tmp_path):
     from unmask import stages
 
-    stages.started(run, tmp_path / "run")
+    stages.started(run, tmp_path / "run", World())
     assert os.listdir(tmp_path / "run") == ["run.json"]
     runs.resume(tmp_path / "run")
     runs.pretrain(run, tmp_path / "whole")
