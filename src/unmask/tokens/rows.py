@@ -1,4 +1,4 @@
-"""Documents cut into rows of one length, any row found by arithmetic: O(1) memory, nothing read but what is asked.
+"""Documents cut into rows of one length, any row found by arithmetic: eight bytes a document are held, no row is.
 
 packed     the documents of a shard stand in one stream, [SEP][CLS] between neighbours; row r is the r-th slice of
            `row_length - 2` of it, framed by [CLS] and [SEP]. Only the last row of a shard is padded.
