@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unmask.corpus.cleaning import clean
     from unmask.corpus.collecting import Collected, CollectedPart, CollectProgress, collect
     from unmask.corpus.documents import Document, Problem
+    from unmask.corpus.fingerprint import fingerprint_of
     from unmask.corpus.readers import READERS
     from unmask.corpus.report import CorpusReport
     from unmask.corpus.settings import CorpusSettings
@@ -25,6 +26,7 @@ _HOMES = {
     "READERS": "readers",
     "CollectProgress": "collecting",
     "Collected": "collecting",
+    "fingerprint_of": "fingerprint",
     "CollectedPart": "collecting",
     "CorpusReport": "report",
     "CorpusSettings": "settings",
@@ -50,6 +52,7 @@ __all__ = [
     "Source",
     "clean",
     "collect",
+    "fingerprint_of",
     "parts",
 ]
 

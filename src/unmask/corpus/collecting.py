@@ -203,7 +203,7 @@ def _notes(tally: Tally, held: Held, settings: CorpusSettings, section_words: in
     elif tally.cut:
         yield f"{tally.cut} very long documents were cut where a section, a paragraph or a sentence ends"
     if not settings.validation_share:
-        yield "validation_share=0: nothing is held out, so nothing can be measured"
+        yield "corpus.validation_share=0: nothing is held out, so nothing can be measured"
     elif not held.enough:
         wanted = f"{ENOUGH_DOCUMENTS} documents or {ENOUGH_WORDS:,} words"
         yield f"only {held.documents} documents ({held.words:,} words) are held out, not {wanted}: the corpus is small"

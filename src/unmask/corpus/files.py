@@ -8,7 +8,9 @@ import gzip
 import io
 import lzma
 import re
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -115,6 +117,32 @@ def open_plain(path: str | Path) -> BinaryIO:
     return openers[compression(path)](raw)  # type: ignore[arg-type]
 
 
+@contextmanager
+def named_errors(path: str) -> Iterator[None]:
+    """Turn what a damaged or wrongly encoded file raises while it is read into one line that names it."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not {error.encoding} all through (byte {error.object[error.start]:#04x}: {error.reason}); "
+            "name its encoding, e.g. corpus.encoding=cp1252"
+        ) from None
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise _damaged(path, error) from None
+    except OSError as error:
+        if error.errno is None:  # what gzip and bz2 raise for contents; the operating system always gives a number
+            raise _damaged(path, error) from None
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in ("zstandard", "zstd", "pyarrow"):  # not imported for this
+            raise _damaged(path, error) from None
+        raise
+
+
+def _damaged(path: str, error: Exception) -> DataError:
+    return DataError(f"{path} is damaged or cut short ({' '.join(str(error).split())}); get or make it again")
+
+
 def open_utf8(path: str | Path, encoding: str, start: int = 0) -> BinaryIO:
     """The text of a file as UTF-8 bytes without a byte order mark, from byte `start` of the decompressed file on."""
     stream = open_plain(path)
@@ -179,7 +207,7 @@ def _detected(path: str, sample: bytes) -> str:
 
     best = from_bytes(sample[: 1 << 17]).best()
     if best is None:
-        raise DataError(f"{path}: its encoding cannot be told; name it with encoding=NAME, e.g. encoding=cp1252")
+        raise DataError(f"{path}: its encoding cannot be told; name it, e.g. corpus.encoding=cp1252")
     return codecs.lookup(best.encoding).name
 
 

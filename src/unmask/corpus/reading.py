@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import lzma
 import shutil
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from unmask.corpus import files
 from unmask.corpus.cleaning import clean
@@ -116,8 +113,7 @@ def chunks_of(folder: Path, tally: Tally) -> list[Chunk]:
 
 def _kept(part: Part, tally: Tally, section_words: int) -> Iterator[tuple[str, str]]:
     """(id, cleaned text) of the part's documents that are not too short; the tally counts the others."""
-    reader = READERS.load(part.reader)()
-    for item in _guarded(part, reader, tally):
+    for item in _items(part, tally):
         if isinstance(item, Problem):
             _refuse_or_count(item, part, tally)
             continue
@@ -130,36 +126,17 @@ def _kept(part: Part, tally: Tally, section_words: int) -> Iterator[tuple[str, s
                 tally.dropped["too_short" if text else "empty"] += 1
 
 
-def _guarded(part: Part, reader: Any, tally: Tally) -> Iterator[Document | Problem]:
-    """The reader's items; what a damaged file raises becomes one line that names it."""
-    try:
+def _items(part: Part, tally: Tally) -> Iterator[Document | Problem]:
+    reader = READERS.load(part.reader)()
+    with files.named_errors(part.path):
         if reader.textual and part.start == 0:
             tally.encodings[files.encoding_of(part.path, part.settings.encoding)] += 1
         yield from reader.read(part)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{part.path} is not {error.encoding} all through (byte {error.object[error.start]:#04x}: {error.reason}); "
-            "name its encoding, e.g. encoding=cp1252"
-        ) from None
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise _damaged(part, error) from None
-    except OSError as error:
-        if error.errno is None:  # what gzip and bz2 raise for contents; the operating system always gives a number
-            raise _damaged(part, error) from None
-        raise DataError(f"{part.path} cannot be read: {error.strerror}") from None
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] in ("zstandard", "zstd", "pyarrow"):
-            raise _damaged(part, error) from None
-        raise
-
-
-def _damaged(part: Part, error: Exception) -> DataError:
-    return DataError(f"{part.path} is damaged or cut short ({error}); get or make it again")
 
 
 def _refuse_or_count(problem: Problem, part: Part, tally: Tally) -> None:
     if not part.settings.skip_unreadable:
-        raise DataError(f"{problem}; mend it, or skip and count such lines with skip_unreadable=true")
+        raise DataError(f"{problem}; mend it, or skip and count such lines with corpus.skip_unreadable=true")
     tally.documents_in += 1
     tally.dropped[problem.reason] += 1
     if len(tally.problems) < PROBLEMS_NAMED:

@@ -9,7 +9,7 @@ LONGEST = 2_000_000
 """Characters; a longer document becomes several, so that no document decides how much memory is needed."""
 
 _HEADING = re.compile(
-    r"\n\s*(?=#{1,6} \S|=+ [^\n=]+ =+\s*\n|(?:chapter|part|book|section) [\divxlc]+\b|第.{1,6}[章回节])", re.I
+    r"\n\s*(?=#{1,6} \S|=[^\n]+=[ \t]*\n|(?:chapter|part|book|section) [\divxlc]+\b|第.{1,6}[章回节])", re.I
 )
 _MARKS = ("\n\n", "\n", ". ", "。", "! ", "? ", " ")
 

@@ -39,17 +39,25 @@ class CorpusSettings:
     """Share of documents held out; raised, to 0.2 at most, until 50 documents or 200,000 words are held out."""
 
     def __post_init__(self) -> None:
-        require(self.documents in DOCUMENTS, f"documents={self.documents}: one of {', '.join(DOCUMENTS)} is needed")
-        require(bool(self.column), "column= is empty: name the column that holds the text, e.g. column=text")
-        require(_known(self.encoding), f"encoding={self.encoding} is not known: use auto, or a name such as cp1252")
-        require(self.minimum_characters >= 1, f"minimum_characters={self.minimum_characters}: at least 1 is needed")
+        require(
+            self.documents in DOCUMENTS, f"corpus.documents={self.documents}: one of {', '.join(DOCUMENTS)} is needed"
+        )
+        require(
+            bool(self.column), "corpus.column= is empty: name the column that holds the text, e.g. corpus.column=text"
+        )
+        require(
+            _known(self.encoding), f"corpus.encoding={self.encoding} is not known: use auto, or a name such as cp1252"
+        )
+        require(
+            self.minimum_characters >= 1, f"corpus.minimum_characters={self.minimum_characters}: at least 1 is needed"
+        )
         require(
             self.near_duplicates == 0 or 0.3 <= self.near_duplicates <= 1,
-            f"near_duplicates={self.near_duplicates}: 0 (off) or a similarity from 0.3 to 1 is needed",
+            f"corpus.near_duplicates={self.near_duplicates}: 0 (off) or a similarity from 0.3 to 1 is needed",
         )
         require(
             0 <= self.validation_share <= LARGEST_SHARE,
-            f"validation_share={self.validation_share}: a share from 0 to {LARGEST_SHARE} is needed",
+            f"corpus.validation_share={self.validation_share}: a share from 0 to {LARGEST_SHARE} is needed",
         )
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from unmask.corpus import files
 from unmask.corpus.readers import SUFFIXES
@@ -200,7 +201,9 @@ def _ranges(whole: Part) -> Iterator[Part]:
     if whole.reader == "parquet":
         from unmask.corpus.readers.parquet import row_group_ranges
 
-        for start, stop, first, size in row_group_ranges(whole.path, PART_BYTES):
+        with files.named_errors(whole.path):
+            ranges = list(row_group_ranges(whole.path, PART_BYTES))
+        for start, stop, first, size in ranges:
             yield replace(whole, start=start, stop=stop, first=first, size=size)
     elif whole.size >= 2 * PART_BYTES and _by_line(whole) and not files.compression(whole.path):
         if files.encoding_of(whole.path, whole.settings.encoding) == "utf-8":
@@ -218,25 +221,33 @@ def _by_line(part: Part) -> bool:
 
 
 def _line_ranges(whole: Part, paragraphs: bool) -> Iterator[Part]:
-    """Cut a file at line starts (at blank lines where documents are paragraphs), counting the lines before each cut."""
-    start, first, line = 0, 1, 1
-    boundary = re.compile(rb"\n[ \t\r]*\n" if paragraphs else rb"\n")
+    """Cut a file at line starts (after blank lines where documents are paragraphs), and count the lines before."""
+    start, first = 0, 1
     with open(whole.path, "rb") as file:
-        position, tail = 0, b""
-        while block := file.read(1 << 20):
-            data = tail + block
-            base = position - len(tail)
-            position += len(block)
-            cut = boundary.search(data) if position - start >= PART_BYTES and position < whole.size else None
-            if cut and base + cut.end() > start:
-                stop, last = base + cut.end(), line + data.count(b"\n", len(tail), cut.end())
-                yield replace(whole, start=start, stop=stop, first=first, size=stop - start)
-                start, first = stop, last
-            line += block.count(b"\n")
-            # A blank line may lie across two blocks; what was counted stays out of the count.
-            tail = block[-256:] if paragraphs else b""
-    if start < whole.size:
-        yield replace(whole, start=start, stop=whole.size, first=first, size=whole.size - start)
+        while start < whole.size:
+            stop = min(_cut(file, start + PART_BYTES, paragraphs), whole.size)
+            yield replace(whole, start=start, stop=stop, first=first, size=stop - start)
+            first += _count_lines(file, start, stop)
+            start = stop
+
+
+def _cut(file: BinaryIO, position: int, paragraphs: bool) -> int:
+    """The start of the first line, or paragraph, after a position; the end of the file when none follows."""
+    file.seek(position)
+    file.readline()  # what is left of the line that the position falls into
+    if paragraphs:
+        while (line := file.readline()) and line.strip():
+            pass
+    return file.tell()
+
+
+def _count_lines(file: BinaryIO, start: int, stop: int) -> int:
+    file.seek(start)
+    count = 0
+    while block := file.read(min(1 << 20, stop - start)):
+        count += block.count(b"\n")
+        start += len(block)
+    return count
 
 
 def _with_unique_names(found: list[Part]) -> list[Part]:

@@ -24,4 +24,4 @@ def text_or_problem(value: Any, part: Part, number: int) -> Document | Problem:
 def wrong_column(where: str, column: str, known: Iterable[str]) -> DataError:
     """The error for a table without the column, naming those that it has."""
     names = ", ".join(map(str, known)) or "none"
-    return DataError(f"{where}: no column '{column}' (it has: {names}); name one of them with column=NAME")
+    return DataError(f"{where}: no column '{column}' (it has: {names}); name one of them with corpus.column=NAME")

@@ -58,7 +58,7 @@ def _documents(part: Part, grouped: Iterator[list[tuple[int, bytes]]]) -> Iterat
         try:
             text = b"\n".join(line for _, line in group).decode("utf-8")
         except UnicodeDecodeError as error:
-            detail = f"not UTF-8 ({error.reason}); if all of it is in another encoding, name it: encoding=cp1252"
+            detail = f"not UTF-8 ({error.reason}); if all of it is in another encoding, name it: corpus.encoding=cp1252"
             yield Problem(part.place(number), "unreadable_line", detail)
         else:
             yield Document(part.id_at(number), text, part.tag)
