@@ -23,8 +23,9 @@ def code_blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every line of README's code blocks that calls unmask, and every `unmask ...` inside a sentence."""
-    blocks = "".join(re.findall(r"^```(?:bash)?\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
+    """Every line of README's code blocks that calls unmask, also by torchrun, and every `unmask ...` in a sentence."""
+    blocks = re.sub(r"^torchrun .* -m unmask\.cli ", "unmask ", README, flags=re.MULTILINE)
+    blocks = "".join(re.findall(r"^```(?:bash)?\n(.*?)^```", blocks, re.DOTALL | re.MULTILINE))
     lines = re.findall(r"^(?:\$ )?(?:\.venv/bin/)?(unmask .*)$", blocks, re.MULTILINE)
     return [*lines, *re.findall(r"`(unmask [^`]+)`", README)]
 
