@@ -102,6 +102,14 @@ def test_data_with_bars_and_line_breaks_stays_one_row() -> None:
     assert "| Sources | a\\|b, c d |" in text
 
 
+def test_the_folders_of_the_author_are_not_published() -> None:
+    run = {**RUN, "data": {"source": "/home/somebody/secret/texts", "store": None}, "evaluation": {"share": 0.3}}
+    text = model_card(run, VALUES, name="demo", data={"source": "/home/somebody/secret/texts"})
+    assert "somebody" not in text
+    assert "\ndata.source=texts\n" in text
+    assert "30 % of the words blanked" in text
+
+
 def test_the_picture_is_shown_when_there_is_one() -> None:
     assert "](curves.png)" in card(picture="curves.png")
     assert "![" not in card()

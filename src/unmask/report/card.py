@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 FIGURES = {
@@ -51,7 +52,7 @@ def model_card(
         _front_matter(name, architecture, texts, figures, language, license),
         _opening(name, architecture, parameters),
         _uses(name, texts[0] if texts else f"A {mask_token}."),
-        _figures(figures),
+        _figures(figures, (run.get("evaluation") or {}).get("share", 0.15)),
         f"![Learning curves: loss over the steps of training]({picture})" if picture else "",
         _data(data or {}),
         _settings(run),
@@ -125,7 +126,7 @@ model.fill({text!r}, top_k=5)
 ```"""
 
 
-def _figures(figures: Mapping[str, float | None]) -> str:
+def _figures(figures: Mapping[str, float | None], share: float) -> str:
     rows = [
         f"| {label} | {form.format(value)} | {meaning} |"
         for key, (label, meaning, form) in FIGURES.items()
@@ -134,7 +135,9 @@ def _figures(figures: Mapping[str, float | None]) -> str:
     if not rows:
         return ""
     table = "\n".join(["| Figure | Value | |", "|---|---:|---|", *rows])
-    return f"## Figures\n\nOn held-out documents, 15 % of the words blanked.\n\n{table}" + _verdict(figures)
+    return f"## Figures\n\nOn held-out documents, {100 * share:g} % of the words blanked.\n\n{table}" + _verdict(
+        figures
+    )
 
 
 def _verdict(figures: Mapping[str, float | None]) -> str:
@@ -158,7 +161,10 @@ def _settings(run: Mapping[str, Any]) -> str:
     if not lines:
         return ""
     body = "\n".join(lines)
-    return f"## Training\n\nEvery setting, as `unmask pretrain` takes them:\n\n```\n{body}\n```"
+    return (
+        "## Training\n\n<details><summary>Every setting, as <code>unmask pretrain</code> takes them</summary>\n\n"
+        f"```\n{body}\n```\n\n</details>"
+    )
 
 
 def _limits(license: str) -> str:
@@ -180,13 +186,18 @@ def _flat(run: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 
 
 def _plain(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else _public(str(value))
+
+
+def _public(text: str) -> str:
+    """A path without the folders around it, which are the author's own business; other text as it is."""
+    return PurePath(text).name if PurePath(text).is_absolute() else text
 
 
 def _written(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+        return ", ".join(_public(str(part)) for part in value)
+    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else _public(str(value))
 
 
 def _cell(text: str) -> str:

@@ -225,6 +225,7 @@ def _draw_names(axes: Any, drawn: Sequence[Curves], factor: float) -> None:
 
 def _dress(axes: Any, drawn: Sequence[Curves], label: str) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel(label, color=_INK)
     axes.set_ylabel("loss, nats per masked token", color=_INK)
@@ -235,6 +236,7 @@ def _dress(axes: Any, drawn: Sequence[Curves], label: str) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=label == "steps"))
     colour = _COLOURS[0] if len(drawn) == 1 else _INK
     key = [Line2D([], [], color=colour, linewidth=1.0, alpha=0.75, label="training")]
     if any(len(each.validation) for each in drawn):
