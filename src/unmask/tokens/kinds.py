@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from unmask.tokens.training import TokenizerSettings
 
 
+APART = r" ?[\p{L}\p{N}\p{M}]+| ?[^\s\p{L}\p{N}\p{M}]"
+"""Words and single symbols, each with the blank before it: no piece of a Unigram model reaches into the next word."""
+
+
 def wordpiece(texts: Sequence[str], settings: TokenizerSettings) -> Tokenizer:
     """WordPiece as in BERT (Devlin et al. 2019): words and punctuation apart, each Chinese character a word."""
     unknown = settings.special_tokens[1]
@@ -119,8 +123,7 @@ def _as_bert(backend: Tokenizer, settings: TokenizerSettings) -> None:
 def _as_sentencepiece(backend: Tokenizer, settings: TokenizerSettings) -> None:
     blanks = normalizers.Replace(Regex(r"\s+"), " ")
     backend.normalizer = normalizers.Sequence([_composed(settings), blanks])
-    # Words and single symbols apart, each with the blank before it, so that no piece reaches into the next word.
-    apart = pre_tokenizers.Split(Regex(r" ?[\p{L}\p{N}\p{M}]+| ?[^\s\p{L}\p{N}\p{M}]"), "isolated")
+    apart = pre_tokenizers.Split(Regex(APART), "isolated")
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [apart, pre_tokenizers.Metaspace(prepend_scheme="first", split=False)]
     )

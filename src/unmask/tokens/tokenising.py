@@ -15,7 +15,8 @@ from unmask.corpus import CollectedPart, Document
 from unmask.corpus.processes import advance
 from unmask.tokens import words
 from unmask.tokens.sentences import sentence_starts
-from unmask.tokens.tokenizer import Encoded, Tokenizer
+from unmask.tokens.tokenizer import Tokenizer
+from unmask.tokens.units import Encoder
 from unmask.tokens.words import Segmenter
 from unmask.tokens.writing import ShardWriter, write_last
 
@@ -42,23 +43,24 @@ class ShardTask:
 
 def tokenise(task: ShardTask) -> None:
     """Write the task's shard and then its record."""
-    tokenizer, segmenter = _loaded(task.tokenizer), words.segmenter(task.segmenter)
+    encoder, segmenter = _encoder(task.tokenizer), words.segmenter(task.segmenter)
     counts = {"characters": 0, "bytes": 0, "without_tokens": 0}
     with ShardWriter(task.shard, task.dtype) as shard:
         for batch in batches(task.part.documents(task.split)):
-            for text, encoded, starts in encoded_batch(tokenizer, [d.text for d in batch], segmenter):
-                shard.add(encoded.ids, starts, sentence_tokens(text, encoded))
-                counts["bytes"] += len(text.encode())
-                counts["without_tokens"] += not len(encoded)
-            characters = sum(len(document.text) for document in batch)
+            texts = [document.text for document in batch]
+            tokens = tokenised(encoder, texts, segmenter)
+            shard.add_all(tokens.ids, tokens.word_starts, tokens.sentence_starts, tokens.lengths)
+            characters = sum(map(len, texts))
             counts["characters"] += characters
+            counts["bytes"] += sum(len(text.encode()) for text in texts)
+            counts["without_tokens"] += int((tokens.lengths == 0).sum())
             advance(characters)
     write_last(task.record, shard.counts | counts)
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: Path) -> Tokenizer:
-    return Tokenizer.load(folder)
+def _encoder(folder: Path) -> Encoder:
+    return Encoder(Tokenizer.load(folder))
 
 
 def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -75,18 +77,27 @@ def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def encoded_batch(
-    tokenizer: Tokenizer, texts: list[str], segmenter: Segmenter | None
-) -> Iterator[tuple[str, Encoded, np.ndarray]]:
-    """(text, its tokens, word starts bool (n,)) of each text; special tokens spelled out in a text are only text."""
-    starts = words.word_starts("\n".join(texts), segmenter)  # no word crosses a line break
-    first = 0
-    for text, encoded in zip(texts, tokenizer.encode(texts, literal=True), strict=True):
-        yield text, encoded, tokenizer.word_starts_from(starts[first : first + len(text)], encoded)
-        first += len(text) + 1
+@dataclass(frozen=True)
+class Tokens:
+    """Some texts as tokens, one after the other: n tokens, d texts."""
+
+    ids: np.ndarray
+    """int32 (n,)"""
+    word_starts: np.ndarray
+    """bool (n,)"""
+    sentence_starts: np.ndarray
+    """indices of tokens, ascending: int64 (sentences,)"""
+    lengths: np.ndarray
+    """tokens of each text: int64 (d,)"""
 
 
-def sentence_tokens(text: str, encoded: Encoded) -> np.ndarray:
-    """Indices of the tokens that hold the first character of a sentence: int64 (sentences,)."""
-    tokens = np.searchsorted(encoded.ends, sentence_starts(text), side="right")
-    return np.unique(tokens[tokens < len(encoded)])
+def tokenised(encoder: Encoder, texts: list[str], segmenter: Segmenter | None) -> Tokens:
+    """Some texts as tokens; special tokens spelled out in a text are only text.
+
+    The texts are treated as the lines of one: neither words nor sentences cross a line break.
+    """
+    joined = "\n".join(texts)
+    encoded, lengths = encoder.encode(texts)
+    word_starts = encoder.tokenizer.word_starts_from(words.word_starts(joined, segmenter), encoded)
+    sentences = np.searchsorted(encoded.ends, sentence_starts(joined), side="right")
+    return Tokens(encoded.ids, word_starts, np.unique(sentences[sentences < len(encoded)]), lengths)

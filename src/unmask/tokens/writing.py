@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class ShardWriter:
-    """Writes one shard, a document at a time; its files stand under their name only when it was closed in order."""
+    """Writes one shard, document by document; its files stand under their name only when it was closed in order."""
 
     def __init__(self, folder: Path, dtype: str) -> None:
         self.folder = folder
@@ -47,7 +47,7 @@ class ShardWriter:
         self._tokens = (self._unfinished / "tokens.bin").open("wb")
         self._words = (self._unfinished / "word_starts.bin").open("wb")
         self._bits = np.zeros(0, bool)  # fewer than eight that wait for a full byte
-        self._documents = [0]
+        self._document_ends = [np.zeros(1, "<i8")]
         self._sentences: list[np.ndarray] = []
         self.counts = {"documents": 0, "sentences": 0, "words": 0, "tokens": 0}
 
@@ -56,26 +56,33 @@ class ShardWriter:
 
         A document without tokens is not kept: nothing could be learned from it.
         """
-        if len(ids) == 0:
-            return
-        assert len(ids) == len(word_starts)
-        sentences = np.union1d([0], sentence_starts).astype("<i8")
+        self.add_all(ids, word_starts, sentence_starts, np.array([len(ids)]))
+
+    def add_all(
+        self, ids: np.ndarray, word_starts: np.ndarray, sentence_starts: np.ndarray, lengths: np.ndarray
+    ) -> None:
+        """Append documents that follow each other, of `lengths` tokens each: int64 (documents,)."""
+        assert len(ids) == len(word_starts) == lengths.sum()
+        ends = np.cumsum(lengths[lengths > 0])
+        sentences = np.union1d(np.concatenate([[0], ends])[: len(ends)], sentence_starts).astype("<i8")
         self._tokens.write(np.ascontiguousarray(ids, self._dtype).data)
         bits = np.concatenate([self._bits, word_starts])
         full = len(bits) // 8 * 8
         self._words.write(np.packbits(bits[:full], bitorder="little").data)
         self._bits = bits[full:]
-        self._sentences.append(sentences + self._documents[-1])
-        self._documents.append(self._documents[-1] + len(ids))
-        added = {"documents": 1, "sentences": len(sentences), "words": int(word_starts.sum()), "tokens": len(ids)}
-        self.counts = {key: value + added[key] for key, value in self.counts.items()}
+        self._sentences.append(sentences + self.counts["tokens"])
+        self._document_ends.append((ends + self.counts["tokens"]).astype("<i8"))
+        self.counts["documents"] += len(ends)
+        self.counts["sentences"] += len(sentences)
+        self.counts["words"] += int(word_starts.sum())
+        self.counts["tokens"] += len(ids)
 
     def close(self) -> dict[str, int]:
         """Finish the shard and give it its name; the counts of documents, sentences, words and tokens."""
         self._words.write(np.packbits(self._bits, bitorder="little").data)
-        for name, numbers in (("document_starts", [self._documents]), ("sentence_starts", self._sentences)):
+        for name, numbers in (("document_starts", self._document_ends), ("sentence_starts", self._sentences)):
             with (self._unfinished / f"{name}.bin").open("wb") as file:
-                file.writelines(np.asarray(part, "<i8").data for part in numbers)
+                file.writelines(part.data for part in numbers)
         self.abandon()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._unfinished.rename(self.folder)
