@@ -175,7 +175,8 @@ def encoding_of(path: str, wanted: str = "auto") -> str:
 
 
 def _samples(path: str) -> list[bytes]:
-    """The beginning of a file, and, where it is long and can be sought, a few places inside."""
+    """The beginning of a file, and, where it is long and can be sought, a few places inside; not metered."""
+    metered = Meter.read
     with open_plain(path) as stream:
         samples = [stream.read(_SAMPLE)]
         size = Path(path).stat().st_size
@@ -183,6 +184,7 @@ def _samples(path: str) -> list[bytes]:
             for quarter in (1, 2, 3):
                 stream.seek(size * quarter // 4)
                 samples.append(stream.read(_SAMPLE // 4))
+    Meter.read = metered
     return samples
 
 

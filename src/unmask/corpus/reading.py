@@ -93,14 +93,14 @@ def read_bundle(bundle: Bundle, spool: Path, section_words: int, advanced: Calla
     partial = spool / f"{bundle.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    tally, writer, before = Tally(), SpoolWriter(partial), files.Meter.read
+    tally, writer = Tally(), SpoolWriter(partial)
     for part in bundle.parts:
         for name, text in _kept(part, tally, section_words):
             writer.add(name, text)
             advanced()
         advanced()
     writer.close()
-    tally.chunks, tally.bytes_read = writer.chunks, files.Meter.read - before
+    tally.chunks, tally.bytes_read = writer.chunks, bundle.size
     tally.save(partial / "tally.json")
     partial.rename(folder)
     return folder

@@ -17,7 +17,7 @@ _SEED = 0x756E6D61
 
 def signatures(hashed: Units) -> np.ndarray:
     """uint16 (documents, 128) of the texts whose units are given."""
-    from rensa import RMinHash
+    from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]
 
     runs = shingles(hashed, SHINGLE, short=True)
     starts = runs.starts.astype(np.uint64)

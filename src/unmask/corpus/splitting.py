@@ -79,6 +79,8 @@ def _counted(catalogue: Catalogue) -> Held:
 
 def _in_order(catalogue: Catalogue, share: float, total: Held) -> list[int]:
     """The numbers of the documents to hold out. Only a small corpus, or one of very uneven documents, comes here."""
+    if not len(catalogue):
+        return []
     draws = np.concatenate([_draws(chunk) for chunk in catalogue.chunks])
     words = np.concatenate([chunk.array("sizes")[:, 1] for chunk in catalogue.chunks]).astype(np.int64)
     kept = np.flatnonzero(catalogue.verdicts <= Verdict.VALIDATION)

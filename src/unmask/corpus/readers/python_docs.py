@@ -32,6 +32,7 @@ _COMMENT = re.compile(r"#[^\n\"\']*$")
 _WINDOW = 400
 _ESCAPED_LINE_END = re.compile(r"\\\n")
 _DOCTEST = re.compile(r"^[ \t]*>>> .*(?:\n[ \t]*\S.*)*\n?", re.M)
+_BLANK_LINES = re.compile(r"\n{3,}")
 _PLACEHOLDER = re.compile(r"^[ \t]*\{\w+\}[ \t]*$\n?", re.M)
 _FENCED = re.compile(r"^[ \t]*```.*?^[ \t]*```[ \t]*\n?", re.M | re.S)
 _UNDERLINE = re.compile(r"^[ \t]*([-=~^*\"])\1{2,}[ \t]*$\n?", re.M)
@@ -170,4 +171,4 @@ def prose(docstring: str) -> str:
     text = inspect.cleandoc(docstring)
     for pattern in (_DOCTEST, _FENCED, _UNDERLINE, _PLACEHOLDER):
         text = pattern.sub("", text)
-    return text.strip()
+    return _BLANK_LINES.sub("\n\n", text).strip()
