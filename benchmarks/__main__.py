@@ -1,0 +1,21 @@
+"""Run all benchmarks, or those named: `python -m benchmarks throughput preparation`."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import preparation, throughput
+
+ALL = {"throughput": throughput.main, "preparation": preparation.main}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, all by default."""
+    for name in names or ALL:
+        if name not in ALL:
+            sys.exit(f"error: no benchmark '{name}' (known: {', '.join(ALL)})")
+        ALL[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,77 @@
+"""What every benchmark shares: a contestant is a process of its own, rounds are interleaved, medians are quoted.
+
+Shared machines are noisy: contestants take turns (A B C, A B C, ...), and a ratio is the median of the ratios within
+rounds, so that a slow minute hits both sides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def rounds(module: str, contestants: list[str], count: int, settings: dict[str, Any]) -> dict[str, list[dict]]:
+    """Run `python -m module --contestant NAME --settings JSON` for each contestant in turn, `count` times over.
+
+    Each process prints one JSON object as its last line; the objects are returned by contestant, in order.
+    """
+    results: dict[str, list[dict]] = {name: [] for name in contestants}
+    for number in range(count):
+        for name in contestants:
+            command = [sys.executable, "-m", module, "--contestant", name, "--settings", json.dumps(settings)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise SystemExit(f"error: {name} failed: {done.stderr.strip().splitlines()[-1]}")
+            results[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+            print(f"round {number + 1} of {count}  {name:<22} {results[name][-1]}", flush=True)
+    return results
+
+
+def ratio(results: dict[str, list[dict]], ours: str, peer: str, figure: str) -> dict[str, float]:
+    """Ours over the peer within each round: median, lowest, highest."""
+    pairs = [a[figure] / b[figure] for a, b in zip(results[ours], results[peer], strict=True)]
+    return {"median": statistics.median(pairs), "min": min(pairs), "max": max(pairs)}
+
+
+def keep(name: str, settings: dict[str, Any], results: dict[str, Any], summary: dict[str, Any]) -> Path:
+    """Write results/NAME.json: settings, every run, the summary, and where and at which commit it was measured."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True).stdout.strip()
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    about = {
+        "date": date.today().isoformat(),
+        "commit": commit + ("+changes" if changed else ""),
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": versions(),
+    }
+    path.write_text(json.dumps(about | {"settings": settings, "summary": summary, "runs": results}, indent=2) + "\n")
+    print(json.dumps(summary, indent=2))
+    return path
+
+
+def processor() -> str:
+    """The processor's name, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what is measured."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "transformers", "tokenizers", "datasets", "numpy")} | {
+        "python": platform.python_version()
+    }
