@@ -1,5 +1,6 @@
 """What a word is, checked against a reading of the rules that goes character by character."""
 
+import sys
 import unicodedata
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.errors import SettingError
+from unmask.errors import MissingExtra, SettingError
 from unmask.tokens import words
 from unmask.tokens.words import segmenter, word_spans, word_starts
 
@@ -42,6 +43,15 @@ def test_words_are_runs_of_letters_and_single_symbols_and_han_characters(text, e
 
 def test_a_segmenter_divides_runs_of_han_characters_and_nothing_else():
     assert split("我爱北京天安门。It's 北京", "jieba") == ["我", "爱", "北京", "天安门", "。", "It's", "北京"]
+
+
+def test_a_segmenter_that_is_not_installed_names_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jieba", None)
+    words.jieba_segmenter.cache_clear()
+    with pytest.raises(
+        MissingExtra, match=r"jieba is needed to find Chinese word boundaries: pip install 'unmask\[chinese\]'"
+    ):
+        segmenter("jieba")
 
 
 def test_an_unknown_segmenter_is_answered_with_the_nearest():
