@@ -43,12 +43,12 @@ def test_clean_text_is_composed_and_single_spaced_and_without_controls(text: str
 @given(TEXTS)
 def test_only_spaces_change_when_only_whitespace_is_cleaned(text: str) -> None:
     cleaned = clean(text, replace(NONE, whitespace=True))
-    assert "".join(cleaned.split()) == "".join(text.split())
+    assert "".join(cleaned.split()) == "".join(text.split()).translate(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
 
 
 @given(st.text())
 def test_a_text_without_surrogates_stays_when_nothing_is_to_be_cleaned(text: str) -> None:
-    assert clean(text, NONE) == text.encode("utf-8", "replace").decode("utf-8")
+    assert clean(text, NONE) == text
 
 
 @pytest.mark.parametrize(
