@@ -212,7 +212,7 @@ def test_a_killed_run_does_not_redo_what_was_finished(tmp_path: Path, monkeypatc
     texts = tmp_path / "texts"
     texts.mkdir()
     for number in range(3):  # together more than one bundle
-        lines = (" ".join(random.Random(number * 1000 + n).choices(VOCABULARY, k=1000)) for n in range(1300))
+        lines = (" ".join(random.Random(number * 1000 + n).choices(VOCABULARY, k=1000)) for n in range(800))
         (texts / f"{number}.txt").write_text("\n".join(lines))
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)

@@ -15,11 +15,13 @@ from unmask.corpus.documents import Document, Problem
 from unmask.corpus.readers import READERS
 from unmask.corpus.scripts import count_scripts
 from unmask.corpus.sections import LONGEST, sections
-from unmask.corpus.sources import PART_BYTES, Part
+from unmask.corpus.sources import Part
 from unmask.corpus.spool import Chunk, SpoolWriter
 from unmask.errors import DataError
 
 PROBLEMS_NAMED = 20
+BUNDLE_BYTES = 4 << 20
+"""Small files are read together up to this size: few enough bundles for many files, enough of them for many cores."""
 
 
 @dataclass
@@ -68,11 +70,11 @@ class Bundle:
 
 
 def bundles(parts: Sequence[Part]) -> list[Bundle]:
-    """Neighbouring parts of one source, together up to the size of a large part."""
+    """Neighbouring parts of one source, together up to `BUNDLE_BYTES`."""
     groups: list[list[Part]] = []
     held = 0
     for part in parts:
-        if groups and groups[-1][-1].tag == part.tag and held + part.size <= PART_BYTES:
+        if groups and groups[-1][-1].tag == part.tag and held + part.size <= BUNDLE_BYTES:
             groups[-1].append(part)
             held += part.size
         else:
