@@ -53,6 +53,15 @@ def test_what_was_forgotten_is_learned_again(monkeypatch):
         assert encoder.encode([text])[0].ids.tolist() == tokenizer.encode([text])[0].ids.tolist()
 
 
+def test_text_without_blanks_has_the_same_tokens_too(tokenizer):
+    texts = ["我爱北京。The" * 30, "", "我爱" * 40]
+    encoded, lengths = Encoder(tokenizer).encode(texts)
+    expected = tokenizer.encode(texts, literal=True)
+    assert lengths.tolist() == [len(item) for item in expected]
+    assert encoded.ids.tolist() == [i for item in expected for i in item.ids]
+    assert encoded.ends[-1] == len("\n".join(texts))
+
+
 @pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram", "word"])
 def test_our_own_pipelines_are_known_to_part_at_blanks(kind):
     tokenizer = train_tokenizer([SimpleNamespace(id="a", text=TEXT)], TokenizerSettings(kind=kind, vocabulary_size=320))

@@ -21,6 +21,8 @@ KEPT = 1 << 18
 """Units that are remembered; when there are more, all are forgotten. Some 50 MB."""
 _LONGEST = 40
 """Longer units hardly come again: they are not remembered."""
+_LONG = 12
+"""Where units are longer than this on average, whole texts are encoded; English has about six characters a unit."""
 
 # Blanks for Python that BERT's normalizer removes: they do not part words there.
 _ODD = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
@@ -47,6 +49,8 @@ class Encoder:
             return _joined(self.tokenizer.encode(texts, literal=True), firsts)
         units = list(map(self._pattern.findall, texts))
         flat = list(chain.from_iterable(units))
+        if sum(map(len, texts)) > _LONG * len(flat):  # text without blanks: its units would hardly come again
+            return _joined(self.tokenizer.encode(texts, literal=True), firsts)
         numbers = self._numbers(flat)
         sizes = np.fromiter(map(len, units), np.int64, len(units))
         lengths = np.fromiter(map(len, flat), np.int64, len(flat))
