@@ -1,8 +1,8 @@
 """A menu: what can be chosen, by name. Entries are imported when they are chosen, not before.
 
-    READERS = Menu("reader", {"txt": "unmask.corpus.text:TextReader"})
-    READERS.load("txt")        -> the class
-    READERS.load("text")       SettingError: unknown reader 'text'; did you mean 'txt'? (known: txt)
+READERS = Menu("reader", {"txt": "unmask.corpus.text:TextReader"})
+READERS.load("txt")        -> the class
+READERS.load("text")       SettingError: unknown reader 'text'; did you mean 'txt'? (known: txt)
 """
 
 from __future__ import annotations

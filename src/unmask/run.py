@@ -36,7 +36,7 @@ class Data:
     """text to prepare first: what `unmask prepare` takes (a file, a folder, a glob, hf:NAME, python-docs); several are
     parted by spaces"""
     store: str | None = None
-    """a prepared store; with data.source none is needed"""
+    """a prepared store; data.source is not read then"""
     row_length: int = 128
     """tokens in a row, [CLS] and [SEP] included"""
     packing: str = "packed"
@@ -76,13 +76,13 @@ class Run:
     def checked(self) -> Run:
         """Itself, when its sections fit each other; SettingError names the two that do not."""
         require(
-            (self.data.source is None) != (self.data.store is None),
-            "data.source=TEXTS (prepared first) or data.store=STORE (prepared before) is needed"
-            + ("" if self.data.source is None else ", not both"),
+            self.data.source is not None or self.data.store is not None,
+            "data.source=TEXTS (prepared first) or data.store=STORE (prepared before) is needed",
         )
+        longest = self.architecture.positions
         require(
-            self.data.row_length <= self.architecture.positions,
-            f"data.row_length={self.data.row_length} is longer than the model's {self.architecture.positions} positions: "
+            self.data.row_length <= longest,
+            f"data.row_length={self.data.row_length} is longer than the model's {longest} positions: "
             "lower it, or raise architecture.positions",
         )
         assert self.training.budget  # refuses none or several

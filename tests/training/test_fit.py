@@ -185,7 +185,6 @@ def test_tensorboard_gets_the_same_figures(run, tmp_path):
         (["training.steps=0"], r"training\.steps=0: more than 0"),
         (["data.row_length=128"], "longer than the model's 64 positions: lower it, or raise architecture.positions"),
         (["data.store=none"], r"data\.source=TEXTS \(prepared first\) or data\.store=STORE"),
-        (["data.source=python-docs"], "not both"),
         (["masking.ratio=1.2"], r"masking\.ratio=1\.2: the share of masked tokens lies between 0 and 1"),
         (["training.precision=fp8"], r"training\.precision=fp8: auto, bf16 or fp32"),
         (["architecture.heads=5"], r"architecture\.heads=5: must divide"),

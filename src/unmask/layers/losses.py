@@ -15,8 +15,8 @@ CHUNK_LOGITS = 4 << 20  # float32 logits held at a time: 16 MB, about what a CPU
 def projected_cross_entropy(hidden: Tensor, embedding: Tensor, bias: Tensor, targets: Tensor, ignore: int) -> Tensor:
     """The summed cross-entropy (nats, float32) of `hidden @ embedding.T + bias` against `targets`.
 
-    hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing. Softmax is in float32 whatever
-    the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the cache and kept in the
+    hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing. Softmax is in
+    float32 whatever the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the cache and kept in the
     dtype of hidden; without gradients nothing is kept.
     """
     return _ProjectedCrossEntropy.apply(hidden, embedding, bias, targets, ignore)  # type: ignore[no-any-return]

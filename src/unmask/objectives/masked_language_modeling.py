@@ -6,7 +6,7 @@ Shapes: B rows, T tokens, K places asked in a row, D width, V vocabulary.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from unmask.layers.heads import PredictionHead
 class MaskedLanguageModeling:
     """Cross-entropy on the hidden tokens; the vocabulary projection runs on the asked places only."""
 
-    def build(self, encoder: nn.Module, vocabulary_size: int, token_counts: Tensor | None = None) -> MaskedObjective:
+    def build(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None) -> MaskedObjective:
         """The encoder with its head; with token_counts (V,) the output bias starts at the corpus's frequencies."""
         return MaskedObjective(encoder, vocabulary_size, token_counts)
 
@@ -29,10 +29,10 @@ class MaskedObjective(nn.Module):
 
     weights: ClassVar = {"masked": 1.0}
 
-    def __init__(self, encoder: nn.Module, vocabulary_size: int, token_counts: Tensor | None) -> None:
+    def __init__(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.head = PredictionHead(encoder.width, vocabulary_size)  # type: ignore[arg-type]
+        self.encoder: Any = encoder
+        self.head = PredictionHead(encoder.width, vocabulary_size)
         with torch.no_grad():
             nn.init.trunc_normal_(self.head.dense.weight, std=0.02, a=-0.06, b=0.06)
         if token_counts is not None:
@@ -47,9 +47,9 @@ class MaskedObjective(nn.Module):
         hidden = self.encoder(batch.inputs, batch.groups, batch.positions, batch.places)  # (B,K,D)
         targets = batch.targets.gather(1, batch.places)
         embedding = self.encoder.embedding.weight
-        return {"masked": self.head.loss(hidden.flatten(0, 1), embedding, targets.flatten(), IGNORE)}  # type: ignore[union-attr,arg-type]
+        return {"masked": self.head.loss(hidden.flatten(0, 1), embedding, targets.flatten(), IGNORE)}
 
     def predict(self, tokens: Tensor, groups: Tensor, positions: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Logits (N,V) in float32 at the places (rows[n], columns[n]) of tokens (B,T)."""
         hidden = self.encoder(tokens, groups, positions)
-        return self.head(hidden[rows, columns], self.encoder.embedding.weight).float()  # type: ignore[union-attr]
+        return self.head(hidden[rows, columns], self.encoder.embedding.weight)

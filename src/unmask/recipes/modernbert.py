@@ -21,5 +21,3 @@ def demo() -> Run:
         architecture=mini(),
         training={"minutes": 5.0, "batch_size": 32},
     )
-
-

@@ -73,24 +73,19 @@ class Masters:
     @torch.no_grad()
     def collect(self, first: bool) -> None:
         """Move the objective's gradients to the masters; those of later micro-batches are added, in float32."""
-        views, gradients = [], []
         for name, parameter in self.parameters.items():
-            if parameter.grad is not None:
-                views.append(self.gradient_views[name])
-                gradients.append(parameter.grad)
+            view = self.gradient_views[name]
+            if parameter.grad is None:
+                if first:
+                    view.zero_()
             elif first:
-                self.gradient_views[name].zero_()
-        if first:
-            torch._foreach_copy_(views, gradients)
-        else:
-            torch._foreach_add_(views, [gradient.float() for gradient in gradients])
-        for parameter in self.parameters.values():
+                view.copy_(parameter.grad)
+            else:
+                view.add_(parameter.grad)
             parameter.grad = None
 
     @torch.no_grad()
     def publish(self) -> None:
         """Round the masters to what the objective computes with."""
-        if self._low:
-            torch._foreach_copy_(
-                [self.parameters[name].data for name in self._low], [self.views[name] for name in self._low]
-            )
+        for name in self._low:
+            self.parameters[name].data.copy_(self.views[name])

@@ -80,10 +80,9 @@ class MuonStep:
             updates = orthogonalised(
                 gradients.lerp_(momenta, settings.momentum), settings.newton_schulz_steps, self._dtype
             )
-            weights = [weight for weight, _ in members]
-            torch._foreach_mul_(weights, 1 - rate * settings.weight_decay)
             size = rate * max(1.0, shape[0] / shape[1]) ** 0.5
-            torch._foreach_add_(weights, list(updates.float().unbind(0)), alpha=-size)
+            for (weight, _), update in zip(members, updates.float(), strict=True):
+                weight.mul_(1 - rate * settings.weight_decay).sub_(update, alpha=size)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that must be kept to go on exactly."""
