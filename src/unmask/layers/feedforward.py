@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -20,5 +22,25 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden (..., D) -> (..., D)."""
-        active, gate = self.projection(hidden).chunk(2, dim=-1)
-        return self.output(F.gelu(active) * gate)
+        return self.output(_GatedGelu.apply(self.projection(hidden)))
+
+
+class _GatedGelu(torch.autograd.Function):
+    """(..., 2I) -> gelu(first half) * second half, (..., I); both gradients are written into one tensor."""
+
+    @staticmethod
+    def forward(context, both):  # type: ignore[override]
+        active, gate = both.chunk(2, dim=-1)
+        context.save_for_backward(both)
+        return F.gelu(active).mul_(gate)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context, gradient):  # type: ignore[override]
+        (both,) = context.saved_tensors
+        active, gate = both.chunk(2, dim=-1)
+        result = torch.empty_like(both)
+        of_active, of_gate = result.chunk(2, dim=-1)
+        torch.mul(gradient, F.gelu(active), out=of_gate)
+        torch.ops.aten.gelu_backward.grad_input(gradient * gate, active, grad_input=of_active)
+        return result

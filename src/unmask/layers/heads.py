@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unmask.layers.norms import Norm
 from unmask.layers.losses import projected_cross_entropy
+from unmask.layers.norms import Norm
 
 
 class PredictionHead(nn.Module):

@@ -16,8 +16,8 @@ def projected_cross_entropy(hidden: Tensor, embedding: Tensor, bias: Tensor, tar
     """The summed cross-entropy (nats, float32) of `hidden @ embedding.T + bias` against `targets`.
 
     hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing. Softmax is in
-    float32 whatever the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the cache and kept in the
-    dtype of hidden; without gradients nothing is kept.
+    float32 whatever the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the cache
+    and kept in the dtype of hidden; without gradients nothing is kept.
     """
     return _ProjectedCrossEntropy.apply(hidden, embedding, bias, targets, ignore)  # type: ignore[no-any-return]
 
@@ -26,6 +26,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(context, hidden, embedding, bias, targets, ignore):  # type: ignore[override]
         wanted = any(context.needs_input_grad)
+        of_bias = torch.zeros_like(bias)
         of_logits = hidden.new_empty(len(hidden), len(embedding)) if wanted else None
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
         step = max(1, CHUNK_LOGITS // len(embedding))
@@ -43,14 +44,15 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
                 gradient = exponentials.mul_(asked[:, None] / total)
                 gradient.scatter_add_(1, target, -asked[:, None].to(gradient.dtype))
                 of_logits[chunk] = gradient
-        context.save_for_backward(hidden, embedding, of_logits)
+                of_bias += gradient.sum(0)
+        context.save_for_backward(hidden, embedding, of_logits, of_bias)
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(context, gradient):  # type: ignore[override]
-        hidden, embedding, of_logits = context.saved_tensors
-        gradient = gradient.to(hidden.dtype)
-        of_hidden = (of_logits @ embedding) * gradient
-        of_embedding = of_logits.t() @ (hidden * gradient)
-        return of_hidden, of_embedding, of_logits.sum(0, dtype=torch.float32) * gradient, None, None
+        hidden, embedding, of_logits, of_bias = context.saved_tensors
+        scale = gradient.to(hidden.dtype)
+        of_hidden = (of_logits @ embedding).mul_(scale)
+        of_embedding = of_logits.t() @ (hidden * scale)
+        return of_hidden, of_embedding, of_bias * gradient, None, None
