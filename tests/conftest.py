@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 # Before torch and tokenizers are imported, which read these once. Two pytest workers share two cores.
 os.environ.update(
@@ -10,6 +11,11 @@ os.environ.update(
 )
 for name in ("NO_COLOR", "FORCE_COLOR", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
     os.environ.pop(name, None)
+
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("unmask", deadline=None)
+settings.load_profile("unmask")
 
 
 def pytest_collection_modifyitems(items):

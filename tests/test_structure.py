@@ -35,7 +35,7 @@ MAY_IMPORT["training"] = set(MAY_IMPORT) - CORE
 MAY_IMPORT["models"] = {"tokens", "weights", "objectives"}
 MAY_IMPORT["evaluation"] = set(MAY_IMPORT) - CORE - {"training"}
 MAY_IMPORT["generation"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
-MAY_IMPORT["report"] = {"evaluation"}
+MAY_IMPORT["report"] = {"training", "evaluation"}
 MAY_IMPORT["run"] = MAY_IMPORT["stages"] = set(MAY_IMPORT) - CORE | {"stages"}
 for above in ("recipes", "doctor", "cli"):
     MAY_IMPORT[above] = set(MAY_IMPORT) - CORE

@@ -12,6 +12,9 @@ The command line prints the message after `error:` and exits with `exit_code`; a
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 
 class UnmaskError(Exception):
     """A user's mistake or a broken input. The message is one line that names the thing and how to mend it."""
@@ -38,6 +41,11 @@ class MissingExtra(UnmaskError):
 
     def __init__(self, package: str, *, extra: str, why: str) -> None:
         super().__init__(f"{package} is needed {why}: pip install 'unmask[{extra}]'")
+        self._told = {"extra": extra, "why": why}
+        self._package = package
+
+    def __reduce__(self) -> Any:  # a worker process hands it to its parent
+        return partial(MissingExtra, self._package, **self._told), ()
 
 
 class Stopped(UnmaskError):

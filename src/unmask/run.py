@@ -37,6 +37,8 @@ class Data:
     parted by spaces"""
     store: str | None = None
     """a prepared store; data.source is not read then"""
+    language: str | None = None
+    """ISO 639-1 codes for the model card, parted by commas; none leaves them out"""
     row_length: int = 128
     """tokens in a row, [CLS] and [SEP] included"""
     packing: str = "packed"

@@ -25,7 +25,7 @@ from unmask.config import to_dict
 from unmask.distributed import World
 from unmask.errors import DataError, ModelError, SettingError
 from unmask.evaluation.blanks import Blanks, make_blanks
-from unmask.evaluation.masked import Sample, samples, score_blanks
+from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
 from unmask.models import positions, write_token_counts
 from unmask.seeding import text_key
 from unmask.tokens.store import Store
@@ -252,6 +252,8 @@ def fit(
     if display is not None and me.first:
         budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)
         display.start(run, model_parameters=masters.weights.numel(), budget=budget)
+        kind = {torch.bfloat16: "bf16", torch.float32: "float32"}[machine.dtype]
+        display.message(f"computing in {kind} on {machine.device.type}, {machine.threads} threads")
     return Fit(
         objective=model,
         batches=batches,
@@ -328,8 +330,10 @@ def _card(
         figures,
         name=run.name,
         mask_token=store.tokenizer().mask_token,
+        examples=[text.replace(BLANK, "___") for text in sorted(blanked, key=lambda text: text.count(BLANK))],
         data=seen,
         parameters=fit.masters.weights.numel(),
+        language=run.data.language.split(",") if run.data.language else (),
         picture=picture.name if picture else None,
     )
 

@@ -66,7 +66,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_validation_shards_hold_the_tokens_words_and_sentences_of_the_validation_texts(made):
     tokenizer, shards = made.tokenizer(), made.shards("validation")
     tokens = np.concatenate([shard.tokens for shard in shards])
-    words = np.concatenate([shard.word_starts(0, len(shard)) for shard in shards])
+    words = np.concatenate([shard.word_starts(np.arange(len(shard))) for shard in shards])
     documents = list(made.documents())
     encoded = tokenizer.encode([document.text for document in documents])
     assert (tokens == np.concatenate([item.ids for item in encoded])).all()

@@ -38,8 +38,8 @@ class MemoryShard:
             [n == 0 for document in self.documents for word in document for n in range(len(word))], dtype=bool
         )
 
-    def word_starts(self, start: int, stop: int) -> np.ndarray:
-        return self._starts[start:stop]
+    def word_starts(self, places: np.ndarray) -> np.ndarray:
+        return self._starts[places]
 
 
 class MemoryStore:

@@ -45,6 +45,7 @@ class StopAt:
 
     def start(self, *args, **kwargs): ...
     def evaluation(self, *args): ...
+    def message(self, text): ...
 
     def step(self, record):
         if record["step"] == self.at:
@@ -64,29 +65,28 @@ def test_a_run_stopped_at_step_7_and_resumed_equals_one_never_stopped(run, tmp_p
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(run, tmp_path):
-    run = changed(run, training={"steps": 60, "checkpoint_every": 5, "batch_size": 8})
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_run_killed_at_random_moments_goes_on_to_the_same_bits(run, tmp_path, kills):
+    run = changed(run, training={"steps": 90, "checkpoint_every": 5, "batch_size": 8})
     runs.pretrain(run, tmp_path / "whole")
-    path = tmp_path / "run.json"
+    path, folder, draw = tmp_path / "run.json", tmp_path / "killed", random.Random(kills)
     path.write_text(json.dumps(to_dict(run)))
-    folder, draw, kills = tmp_path / "killed", random.Random(3), 0
     command = [sys.executable, "-m", "unmask.cli", "pretrain", "--quiet"]
-    process = subprocess.Popen([*command, str(path), "--to", str(folder)])
-    while True:
-        _wait_for(folder / "run.json", process)
-        wanted = (
-            len(metrics(folder)) + draw.randrange(3, 25) if (folder / "metrics.jsonl").exists() else draw.randrange(15)
+    for _ in range(kills):
+        begun = (folder / "run.json").exists()
+        process = subprocess.Popen(
+            [*command, *(["--resume", str(folder)] if begun else [str(path), "--to", str(folder)])]
         )
+        _wait_for(folder / "run.json", process)
+        wanted = _lines(folder) + draw.randrange(12)  # as often in the middle of a step as of a checkpoint
         while process.poll() is None and _lines(folder) < wanted:
-            time.sleep(0.005)
-        if process.poll() is not None:
-            break
+            time.sleep(0.002)
+        time.sleep(draw.random() * 0.05)
+        assert process.poll() is None, "it finished before it could be killed: take more steps"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
-        process = subprocess.Popen([*command, "--resume", str(folder)])
-    assert process.returncode == 0
-    assert kills >= 2
+    assert not (folder / "model").exists()
+    runs.resume(folder)
     assert_same_run(tmp_path / "whole", folder)
 
 

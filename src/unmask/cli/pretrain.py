@@ -114,7 +114,8 @@ def _report(outcome: Outcome, as_json: bool) -> None:
 def question(samples: Sequence[tuple[str, str]]) -> str:
     """A text with blanks to try, quoted for a shell: the shortest of the samples when one fits a line."""
     texts = [" ".join(masked.split()) for masked, _ in samples]
-    return shlex.quote(min((text for text in texts if len(text) <= 60), key=len, default="A day of [MASK] and ___."))
+    text = min((text for text in texts if len(text) <= 60), key=len, default="A day of [MASK] and ___.")
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
 
 
 def _plan(run: Run, folder: Path, as_json: bool) -> None:

@@ -157,7 +157,7 @@ def _figures(sample: Sample) -> dict[str, Any]:
     lengths = [len(word_spans(text)) for text in sample.texts]
     excerpt = _excerpt(sample.texts, TOKENIZER_CHARACTERS)
     tokenizer = train_on_sample(excerpt, TokenizerSettings(vocabulary_size=VOCABULARY))
-    tokens = sum(len(encoded.ids) for encoded in tokenizer.encode(excerpt))
+    tokens = sum(len(encoded.ids) for encoded in tokenizer.encode(excerpt, literal=True))
     per_word = tokens / max(1, sum(len(word_spans(text)) for text in excerpt))
     letters = max(1, sum(sample.scripts.values()))
     words = round(sum(lengths) / max(sample.share, 1e-9))

@@ -167,7 +167,7 @@ class _Blanked:
 def _encoded(tokenizer: Tokenizer, documents: Iterable[Document]) -> Iterator[tuple[Document, Encoded]]:
     documents = iter(documents)
     while some := list(islice(documents, ENCODED_AT_ONCE)):
-        yield from zip(some, tokenizer.encode([document.text for document in some]), strict=True)
+        yield from zip(some, tokenizer.encode([document.text for document in some], literal=True), strict=True)
 
 
 def _blanked(

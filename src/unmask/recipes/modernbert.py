@@ -16,7 +16,7 @@ def demo() -> Run:
     """Five minutes on the documentation inside the installed Python packages: no download, two CPU cores."""
     return changed(
         Run(name="demo"),
-        data={"source": "python-docs"},
+        data={"source": "python-docs", "language": "en"},
         tokenizer={"vocabulary_size": 8192},
         architecture=mini(),
         training={"minutes": 5.0, "batch_size": 32},

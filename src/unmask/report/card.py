@@ -35,7 +35,7 @@ def model_card(
     examples: Sequence[str] = ("The ___ of the book is on the first page.",),
     data: Mapping[str, Any] | None = None,
     parameters: int | None = None,
-    language: Sequence[str] = ("en",),
+    language: Sequence[str] = (),
     license: str = "other",
     picture: str | None = None,
 ) -> str:
@@ -43,8 +43,8 @@ def model_card(
 
     run: the resolved run as JSON. figures: what `evaluate` gave, any of the keys of FIGURES. examples: sentences with
     `___` for their blanks, the Hub's widget shows them. data: what is known of the training text, by label. language:
-    ISO 639-1 codes. license: an identifier of the Hub; "other" says that nobody chose one yet. picture: the learning
-    curves, a path relative to the card.
+    ISO 639-1 codes, left out when none is given. license: an identifier of the Hub; "other" says that nobody chose one
+    yet. picture: the learning curves, a path relative to the card.
     """
     texts = [example.replace("___", mask_token) for example in examples]
     architecture = _architecture(run)
@@ -85,8 +85,8 @@ def _front_matter(
             if (value := figures.get(key)) is not None and math.isfinite(value)
         ],
     }
-    metadata = {
-        "language": list(language),
+    metadata = {"language": list(language)} if language else {}
+    metadata |= {
         "license": license,
         "library_name": "transformers",
         "pipeline_tag": "fill-mask",

@@ -10,7 +10,6 @@ by frequency alone would cost) dashed; one colour a run, and names stand at the 
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import os
 import sys
@@ -22,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unmask.errors import DataError
+from unmask.training import journal
 
 X = Literal["seconds", "steps", "tokens"]
 METRICS = "metrics.jsonl"
@@ -69,21 +69,9 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     DataError when the run has none, or another line cannot be read.
     """
     path = Path(run) / METRICS
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(f"{run} is no run with figures: {METRICS} is not in it") from None
-    records = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            if number == len(lines):
-                break
-            raise DataError(f"{path} line {number} is not JSON: remove the line") from None
-        if isinstance(record, dict):
-            records.append(record)
-    return records
+    if not path.exists():
+        raise DataError(f"{run} is no run with figures: {METRICS} is not in it")
+    return [record for record in journal.read(path) if isinstance(record, dict)]
 
 
 def series(records: Sequence[dict[str, Any]], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:

@@ -274,12 +274,7 @@ def _words(
     """The number of the word each token belongs to, 0 where nothing can be masked: int64 (B,T)."""
     maskable = real & ~vocabulary.is_special[tokens]
     starts = np.zeros(tokens.shape, dtype=bool)
-    # A row's tokens are neighbours in the shard, and their bits are packed: one slice a row.
-    low = np.where(real, index, len(pieces.shard.tokens)).min(axis=1)
-    high = np.where(real, index, -1).max(axis=1) + 1
-    bits = [pieces.shard.word_starts(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True) if a < b]
-    if bits:
-        starts[real] = np.concatenate(bits)
+    starts[real] = pieces.shard.word_starts(index[real])
     # A token that follows none of its group's (a frame, a special token, another document) begins a word as well.
     starts[:, 0] = True
     starts[:, 1:] |= ~maskable[:, :-1] | (groups[:, 1:] != groups[:, :-1])

@@ -2,7 +2,7 @@
 
     store = Store.open("store")                   # DataError when it is cut short or altered
     shard = store.shards("train")[0]
-    shard.tokens[a:b], shard.word_starts(a, b), shard.document_starts, shard.sentence_starts
+    shard.tokens[a:b], shard.word_starts(places), shard.document_starts, shard.sentence_starts
 
 A shard holds one split of one source. Its files: tokens.bin (uint16, or uint32 above 65,536 tokens), word_starts.bin
 (one bit a token, the lowest bit first), document_starts.bin and sentence_starts.bin (int64, indices of tokens; the
@@ -73,11 +73,9 @@ class Shard:
     def _word_bits(self) -> np.ndarray:
         return np.memmap(self.folder / "word_starts.bin", np.uint8, "r")
 
-    def word_starts(self, start: int, stop: int) -> np.ndarray:
-        """Whether each token in [start, stop) starts a word: bool (stop - start,)."""
-        first = start // 8
-        bits = np.unpackbits(self._word_bits[first : (stop + 7) // 8], bitorder="little")
-        return bits[start - 8 * first : stop - 8 * first].view(bool)
+    def word_starts(self, places: np.ndarray) -> np.ndarray:
+        """Whether the tokens at these places (any shape) start a word: bool of the same shape."""
+        return (self._word_bits[places >> 3] >> (places & 7).astype(np.uint8) & 1).view(bool)
 
     def __len__(self) -> int:
         """The number of tokens."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unmask.errors import MissingExtra
+from unmask.errors import DataError, MissingExtra
 
 
 class Journal:
@@ -38,14 +38,18 @@ class Journal:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; a last line cut short by a crash is left out."""
+    """The records of a metrics.jsonl, none when there is no file; a last line cut short by a crash is passed over.
+
+    DataError when another line cannot be read.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     records = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                break
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            if number < len(lines):
+                raise DataError(f"{path} line {number} is not JSON: remove the line") from None
     return records
 
 
