@@ -22,10 +22,10 @@ from benchmarks.measuring import keep, ratio, rounds
 CONTESTANTS = ["stock", "stock-sparse", "ours-adamw", "ours-muon"]
 SETTINGS = {
     "layers": 6, "width": 256, "heads": 4, "feedforward": 512, "words": 16_384,
-    "row_length": 128, "ratio": 0.15, "steps": 12, "warmup": 3, "seed": 0,
+    "row_length": 128, "ratio": 0.15, "steps": 8, "warmup": 3, "seed": 0,
 }  # fmt: skip
 BATCHES = (16, 64)
-ROUNDS = 5
+ROUNDS = 3
 
 
 def main() -> None:

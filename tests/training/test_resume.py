@@ -65,9 +65,20 @@ def test_a_run_stopped_at_step_7_and_resumed_equals_one_never_stopped(run, tmp_p
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
-def test_a_run_killed_at_random_moments_goes_on_to_the_same_bits(run, tmp_path, kills):
-    run = changed(run, training={"steps": 90, "checkpoint_every": 5, "batch_size": 8})
+@pytest.mark.parametrize(
+    ("kills", "precision", "threads"), [(2, "fp32", 1), pytest.param(10, "auto", 2, marks=pytest.mark.slow)]
+)
+def test_a_run_killed_at_random_moments_goes_on_to_the_same_bits(run, tmp_path, kills, precision, threads):
+    run = changed(
+        run,
+        training={
+            "steps": 90,
+            "checkpoint_every": 5,
+            "batch_size": 8,
+            "precision": precision,
+            "threads": threads,
+        },
+    )
     runs.pretrain(run, tmp_path / "whole")
     path, folder, draw = tmp_path / "run.json", tmp_path / "killed", random.Random(kills)
     path.write_text(json.dumps(to_dict(run)))
