@@ -77,6 +77,7 @@ def _batch(settings: dict[str, Any]) -> Any:
         groups=torch.ones(B, T, dtype=torch.long),
         positions=torch.arange(T).expand(B, T),
         places=places,
+        maskable=torch.full((B,), T),
         ratio=settings["ratio"],
     )
 

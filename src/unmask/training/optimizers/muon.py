@@ -115,7 +115,7 @@ def orthogonalised(matrices: Tensor, steps: int, dtype: torch.dtype = torch.floa
     x = matrices.to(dtype)
     tall = x.shape[1] > x.shape[2]
     if tall:
-        x = x.transpose(1, 2)
+        x = x.transpose(1, 2).contiguous()
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     a, b, c = _QUINTIC
     for _ in range(steps):
