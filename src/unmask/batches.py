@@ -37,6 +37,8 @@ class Batch:
     """(B,T) restart in each group"""
     places: Tensor
     """(B,K) columns asked; unused ones point at a column whose target is IGNORE"""
+    maskable: Tensor
+    """(B,) how many tokens of the row could have been asked"""
     ratio: float
 
     def __len__(self) -> int:
@@ -67,7 +69,8 @@ class Batches:
         epoch = place // len(self.rows)
         taken = self.rows.take(self._numbers(place, epoch))
         masked = self.masking.apply(taken, ratio, epoch, self.seed, self.rows.vocabulary)
-        arrays = (taken.numbers, *masked[:2], taken.groups, positions(taken.groups), masked.places)
+        maskable = np.count_nonzero(taken.words, axis=1)
+        arrays = (taken.numbers, *masked[:2], taken.groups, positions(taken.groups), masked.places, maskable)
         return Batch(*map(torch.from_numpy, arrays), ratio=ratio)
 
     def _numbers(self, place: np.ndarray, epoch: np.ndarray) -> np.ndarray:

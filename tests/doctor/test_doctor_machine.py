@@ -53,6 +53,7 @@ def test_the_operations_agree_with_those_that_a_step_really_runs() -> None:
         groups=torch.ones_like(tokens),
         positions=torch.arange(length).expand(rows, length),
         places=places,
+        maskable=torch.full((rows,), length),
         ratio=0.25,
     )
     counted = counted_flops(lambda: sum(objective(batch).values()).backward())

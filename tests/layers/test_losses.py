@@ -27,6 +27,23 @@ def test_loss_and_gradients_equal_those_of_whole_logits(monkeypatch, chunk):
         torch.testing.assert_close(mine, reference)
 
 
+def test_weights_multiply_the_terms_of_the_sum_and_their_gradients():
+    torch.manual_seed(1)
+    hidden, embedding, bias = (torch.randn(*shape, requires_grad=True) for shape in ((N, D), (V, D), (V,)))
+    targets, weights = torch.randint(0, V, (N,)), torch.rand(N) * 5
+    targets[::4] = -100
+    ours = losses.projected_cross_entropy(hidden, embedding, bias, targets, -100, weights)
+    terms = F.cross_entropy(hidden @ embedding.t() + bias, targets, reduction="none", ignore_index=-100)
+    theirs = (terms * weights).sum()
+    torch.testing.assert_close(ours, theirs)
+    for mine, reference in zip(
+        torch.autograd.grad(ours, (hidden, embedding, bias)),
+        torch.autograd.grad(theirs, (hidden, embedding, bias)),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, reference)
+
+
 def test_a_row_with_nothing_asked_has_no_loss_and_no_gradient():
     hidden, embedding, bias = torch.randn(3, D, requires_grad=True), torch.randn(V, D), torch.zeros(V)
     loss = losses.projected_cross_entropy(hidden, embedding, bias, torch.full((3,), -100), -100)

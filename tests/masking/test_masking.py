@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unmask.config import from_dict, overridden, to_dict
 from unmask.errors import SettingError
-from unmask.masking import IGNORE, SELECTIONS, Masked, Masking, place_count
+from unmask.masking import IGNORE, SCHEDULES, SELECTIONS, Masked, Masking, place_count
 from unmask.tokens.rows import RowBatch, Vocabulary
 
 PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL = (0, 1, 2, 3, 4)
@@ -262,7 +262,7 @@ def test_the_ratio_moves_from_start_to_end():
     assert Masking().ratio_at(2) == pytest.approx(0.15)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "uniform"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("progress", [0, 0.4, 1])
 def test_without_an_end_the_ratio_stays(schedule, progress):
     masking = overridden(Masking(), ["ratio=0.4", "ratio_end=none", f"schedule={schedule}"])
@@ -278,6 +278,18 @@ def test_rows_that_draw_their_ratio_lie_evenly_between_the_two():
     assert share.min() == pytest.approx(0.1, abs=0.01)
     assert share.max() == pytest.approx(0.5, abs=0.01)
     assert np.abs(np.histogram(share, 4, (0.1, 0.5))[0] - 750).max() < 150
+
+
+def test_rows_that_draw_by_the_cosine_law_ask_0_36_of_their_tokens_on_average():
+    """The share 1 - cos(pi u / 2) lies below s for u below 2 acos(1 - s) / pi, and its mean is 1 - 2 / pi."""
+    batch = wide(3000, [1] * 198)
+    masking = Masking(ratio=0.999, ratio_end=0.001, schedule="cosine_law")
+    result = masking.apply(batch, masking.ratio_at(0.7), 0, 0, VOCABULARY)
+    share = asked(result).sum(axis=1) / 200
+    assert result.places.shape[1] == 200
+    assert share.mean() == pytest.approx(1 - 2 / np.pi, abs=0.02)
+    for below in (0.1, 0.25, 0.5, 0.75):
+        assert (share <= below).mean() == pytest.approx(2 / np.pi * np.arccos(1 - below), abs=0.03)
 
 
 @settings(max_examples=50)

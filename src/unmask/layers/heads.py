@@ -31,9 +31,12 @@ class PredictionHead(nn.Module):
         """hidden (..., D) as the embedding is compared with it (..., D)."""
         return self.norm(F.gelu(self.dense(hidden)))
 
-    def loss(self, hidden: Tensor, embedding: Tensor, targets: Tensor, ignore: int) -> Tensor:
-        """The summed cross-entropy in nats of hidden (N,D) against targets (N,); the logits are never held whole."""
-        return projected_cross_entropy(self.transformed(hidden), embedding, self.bias, targets, ignore)
+    def loss(
+        self, hidden: Tensor, embedding: Tensor, targets: Tensor, ignore: int, weights: Tensor | None = None
+    ) -> Tensor:
+        """The summed cross-entropy in nats of hidden (N,D) against targets (N,), each term times its weight (N,) if
+        given; the logits are never held whole."""
+        return projected_cross_entropy(self.transformed(hidden), embedding, self.bias, targets, ignore, weights)
 
     @torch.no_grad()
     def start_at(self, token_counts: Tensor) -> None:

@@ -12,19 +12,24 @@ from torch.autograd.function import once_differentiable
 CHUNK_LOGITS = 4 << 20  # float32 logits held at a time: 16 MB, about what a CPU's last cache level keeps
 
 
-def projected_cross_entropy(hidden: Tensor, embedding: Tensor, bias: Tensor, targets: Tensor, ignore: int) -> Tensor:
+def projected_cross_entropy(
+    hidden: Tensor, embedding: Tensor, bias: Tensor, targets: Tensor, ignore: int, weights: Tensor | None = None
+) -> Tensor:
     """The summed cross-entropy (nats, float32) of `hidden @ embedding.T + bias` against `targets`.
 
-    hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing. Softmax is in
-    float32 whatever the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the cache
-    and kept in the dtype of hidden; without gradients nothing is kept.
+    hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing; weights (N,) float32:
+    what each term counts in the sum, 1 unless given. Softmax is in float32 whatever the dtype of hidden. The gradient
+    of the logits is made chunk by chunk while they are in the cache and kept in the dtype of hidden; without gradients
+    nothing is kept.
     """
-    return _ProjectedCrossEntropy.apply(hidden, embedding, bias, targets, ignore)  # type: ignore[no-any-return]
+    asked = targets != ignore
+    weights = asked.float() if weights is None else weights.where(asked, 0)
+    return _ProjectedCrossEntropy.apply(hidden, embedding, bias, targets.where(asked, 0), weights)  # type: ignore[no-any-return]
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(context, hidden, embedding, bias, targets, ignore):  # type: ignore[override]
+    def forward(context, hidden, embedding, bias, targets, weights):  # type: ignore[override]
         wanted = any(context.needs_input_grad)
         of_bias = torch.zeros_like(bias)
         of_logits = hidden.new_empty(len(hidden), len(embedding)) if wanted else None
@@ -33,16 +38,15 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         for start in range(0, len(hidden), step):
             chunk = slice(start, start + step)
             logits = torch.mm(hidden[chunk], embedding.t()).float().add_(bias)
-            asked = targets[chunk] != ignore
-            target = targets[chunk].where(asked, 0)[:, None]
+            target, weight = targets[chunk, None], weights[chunk, None]
             peak = logits.amax(1, keepdim=True)
             chosen = logits.gather(1, target) - peak
             exponentials = logits.sub_(peak).exp_()
             total = exponentials.sum(1, keepdim=True)
-            loss += (total.log() - chosen).where(asked[:, None], 0).sum()
+            loss += ((total.log() - chosen) * weight).sum()
             if of_logits is not None:
-                gradient = exponentials.mul_(asked[:, None] / total)
-                gradient.scatter_add_(1, target, -asked[:, None].to(gradient.dtype))
+                gradient = exponentials.mul_(weight / total)
+                gradient.scatter_add_(1, target, -weight)
                 of_logits[chunk] = gradient
                 of_bias += gradient.sum(0)
         context.save_for_backward(hidden, embedding, of_logits, of_bias)

@@ -17,7 +17,7 @@ import numpy as np
 
 from unmask.config import choice, require
 from unmask.masking.corruption import IGNORE, corrupted
-from unmask.masking.schedules import SCHEDULES
+from unmask.masking.schedules import DRAWS, SCHEDULES
 from unmask.masking.selections import SELECTIONS
 from unmask.masking.units import chosen_places, place_count
 from unmask.seeding import keys, uniforms
@@ -53,8 +53,8 @@ class Masking:
     ratio_end: float | None = 0.15
     """the share at the end of training; none: `ratio` all the way"""
     schedule: str = "linear"
-    """how the share moves from `ratio` to `ratio_end`: constant (stays at `ratio`), linear, cosine, or uniform (each
-    row draws its own between the two)"""
+    """how the share moves from `ratio` to `ratio_end`: constant (stays at `ratio`), linear, cosine; or each row
+    draws its own between the two: uniform, or cosine_law (low ones more often, 0.36 of the way up on average)"""
     mask_share: float = 0.8
     """share of the asked tokens that the model sees as [MASK]"""
     random_share: float = 0.1
@@ -108,8 +108,8 @@ class Masking:
     def _limits(self, batch: RowBatch, ratio: float, epoch: np.ndarray, seed: int) -> np.ndarray:
         """How many tokens at most are masked in each row: (B,), by its own real tokens, at least one."""
         real = np.count_nonzero(batch.groups, axis=1)
-        if self.schedule != "uniform":
-            return np.maximum(1, np.rint(ratio * real)).astype(np.int64)
-        low = min(self.ratio, self.end)
-        drawn = low + (ratio - low) * uniforms(keys(seed, AMOUNT, epoch, batch.numbers))
-        return np.maximum(1, np.rint(drawn * real)).astype(np.int64)
+        ratios: float | np.ndarray = ratio
+        if self.schedule in DRAWS:
+            low, draws = min(self.ratio, self.end), uniforms(keys(seed, AMOUNT, epoch, batch.numbers))
+            ratios = low + (ratio - low) * DRAWS[self.schedule](draws)
+        return np.maximum(1, np.rint(ratios * real)).astype(np.int64)

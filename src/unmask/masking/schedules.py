@@ -1,15 +1,27 @@
-"""How the share of masked tokens moves through training: functions (ratio, ratio_end, progress in [0, 1]) -> ratio."""
+"""How the share of masked tokens moves through training: functions (ratio, ratio_end, progress in [0, 1]) -> ratio.
+
+With the schedules in `DRAWS` each row draws its own share instead, by the same law from the first step to the last.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
 
 from unmask.menu import Menu
 
 SCHEDULES = Menu(
     "masking schedule",
-    {name: f"unmask.masking.schedules:{name}" for name in ("constant", "linear", "cosine", "uniform")},
+    {name: f"unmask.masking.schedules:{name}" for name in ("constant", "linear", "cosine", "uniform", "cosine_law")},
 )
+
+DRAWS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "uniform": lambda draw: draw,
+    "cosine_law": lambda draw: 1 - np.cos(np.pi / 2 * draw),
+}
+"""Schedules with which each row draws its own share: draws in [0, 1) -> the place in [0, 1) between the two ratios."""
 
 
 def constant(ratio: float, ratio_end: float, progress: float) -> float:
@@ -28,5 +40,12 @@ def cosine(ratio: float, ratio_end: float, progress: float) -> float:
 
 
 def uniform(ratio: float, ratio_end: float, progress: float) -> float:
-    """The same interval all the way: each row draws its own ratio below this highest one (see `Masking.apply`)."""
+    """Each row draws its own ratio, all between the two equally likely; this is the highest."""
+    return max(ratio, ratio_end)
+
+
+def cosine_law(ratio: float, ratio_end: float, progress: float) -> float:
+    """Each row draws its own ratio, low ones more often: 1 - cos(pi u / 2) of the way up for u uniform, 0.36 on average
+    (Kosmopoulou et al. 2025, "Masked Diffusion Language Models with Frequency-Informed Training"); this is the highest.
+    """
     return max(ratio, ratio_end)

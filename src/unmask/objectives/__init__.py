@@ -6,5 +6,8 @@ from unmask.menu import Menu
 
 OBJECTIVES = Menu(
     "objective",
-    {"masked_language_modeling": "unmask.objectives.masked_language_modeling:MaskedLanguageModeling"},
+    {
+        "masked_language_modeling": "unmask.objectives.masked_language_modeling:MaskedLanguageModeling",
+        "masked_diffusion": "unmask.objectives.masked_diffusion:MaskedDiffusion",
+    },
 )

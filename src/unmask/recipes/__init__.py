@@ -9,5 +9,6 @@ RECIPES = Menu(
     {
         "demo": "unmask.recipes.modernbert:demo",
         "modernbert": "unmask.recipes.modernbert:modernbert",
+        "diffusion": "unmask.recipes.diffusion:diffusion",
     },
 )
