@@ -2,7 +2,8 @@
 
     model = load("runs/demo")            its model/, or the newest whole checkpoint while it is still training
     model.fill("Returns a new [MASK].")
-    model.predict(tokens, groups, rows, columns)     the mechanism below evaluation and filling
+    model.score("Returns a new array.")
+    model.predict(tokens, groups, rows, columns)     the mechanism below evaluation, filling and scoring
 
 Architectures of ours are read by `weights.py`; every other one by transformers' AutoModelForMaskedLM. A weight that
 the folder lacks is an error: a head with random weights would answer, and nobody would know.
@@ -84,6 +85,10 @@ class Model:
         """Fill the blanks of a text (or of several): `unmask.generation.fill.fill` with this model."""
         # By name: filling stands above models, so this file must not depend on it.
         return import_module("unmask.generation.fill").fill(self, text, **settings)
+
+    def score(self, text: str | list[str], **settings: Any) -> Any:
+        """How likely a text is (or several): `unmask.evaluation.pseudo_likelihood.score` with this model."""
+        return import_module("unmask.evaluation.pseudo_likelihood").score(self, text, **settings)
 
 
 def load(name: str | Path, *, device: str | None = None) -> Model:

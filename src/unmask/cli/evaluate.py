@@ -9,6 +9,7 @@ import typer
 from unmask import console
 from unmask.cli.options import Json, Quiet, examples
 from unmask.cli.prepare import sections
+from unmask.errors import SettingError
 
 NAME = "evaluate"
 EXAMPLES = examples(
@@ -16,6 +17,7 @@ EXAMPLES = examples(
     "unmask evaluate runs/demo --data stores/wiki",
     "unmask evaluate answerdotai/ModernBERT-base --data my-texts/ --json",
     "unmask evaluate runs/demo --data news.jsonl corpus.column=body",
+    "unmask evaluate runs/demo --suite blimp --data blimp/ --sample 100",
 )
 
 
@@ -26,7 +28,14 @@ def command(
         typer.Argument(metavar="SETTING=VALUE", help="How --data is read: corpus.column=body, ..."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(metavar="TEXTS|STORE", help="Default: the run's own held-out documents.")
+        str | None,
+        typer.Option(metavar="TEXTS|STORE", help="Default: the run's own held-out documents. The files of a --suite."),
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(metavar="SUITE", help="Judge by a benchmark: blimp (minimal pairs).")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Questions of each kind of a --suite; all by default.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -34,9 +43,15 @@ def command(
     """Measure a model on held-out documents: 15 % of their words blanked."""
     from unmask.evaluation import evaluate
 
-    figures = evaluate(model, data, corpus=sections(settings or []).corpus)
+    if suite is not None and settings:
+        raise SettingError(f"{settings[0]} says how text is read, and a suite has files of its own: leave it out")
+    figures = evaluate(model, data, corpus=sections(settings or []).corpus, suite=suite, sample=sample)
     if as_json:
         console.print_json(figures)
+    elif suite is not None:
+        from unmask.cli.figures import suite_tables
+
+        console.console().print(suite_tables(figures, title=f"{model} on {suite}"))
     else:
         from unmask.cli.figures import figures_table
 

@@ -39,10 +39,24 @@ def shown(key: str, value: float | None) -> str:
     if value is None:
         return "–"
     if key in _SHARES:
-        return f"{100 * value:.1f} %"
+        return _percent(value)
     if key == "masked_tokens":
         return f"{value:,.0f}"
     return f"{value:,.1f}" if key == "perplexity" else f"{value:.3f}"
+
+
+def suite_tables(figures: Mapping[str, Any], title: str) -> Group:
+    """The accuracies of a suite: overall, then a table for each of its groupings, from the weakest name up."""
+    tables = [table(f"{title}: {_percent(figures['accuracy'])} right", ["", ""], [])]
+    for group, accuracies in figures.items():
+        if isinstance(accuracies, Mapping):
+            rows = [[name, _percent(share)] for name, share in sorted(accuracies.items(), key=lambda pair: pair[1])]
+            tables.append(table(group, [group, "right"], rows))
+    return Group(*tables)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def filled_blanks(samples: Sequence[tuple[str, str]]) -> Group:

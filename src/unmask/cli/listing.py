@@ -31,6 +31,8 @@ MENUS = Menu(
         "optimizers": "unmask.training.optimizers:OPTIMIZERS",
         "schedules": "unmask.training.schedules:SCHEDULES",
         "metrics": "unmask.metrics:METRICS",
+        "pll_metrics": "unmask.evaluation.pseudo_likelihood:PLL_METRICS",
+        "suites": "unmask.evaluation:SUITES",
     },
 )
 

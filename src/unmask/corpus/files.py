@@ -226,3 +226,16 @@ def lines(path: str, encoding: str, start: int = 0, stop: int | None = None) -> 
                 left -= len(line)
                 if left <= 0:
                     return
+
+
+def text_lines(path: str) -> Iterator[str]:
+    """The lines of one text file, compressed or not, in whatever encoding, without their line ends.
+
+    DataError, one line, for a file that is missing, damaged, or no text.
+    """
+    with named_errors(path):
+        for number, line in enumerate(lines(path, encoding_of(path)), start=1):
+            try:
+                yield line.decode("utf-8")
+            except UnicodeDecodeError:
+                raise DataError(f"{path}:{number} is not UTF-8 as the rest of it; save the file as UTF-8") from None

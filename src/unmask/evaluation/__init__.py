@@ -3,6 +3,7 @@
     evaluate("runs/demo")                        on the held-out documents of the run's own store
     evaluate("runs/demo", "stores/wiki")         on those of another store
     evaluate("answerdotai/ModernBERT-base", "my-texts/")
+    evaluate("runs/demo", "blimp/", suite="blimp")
 
 The words asked for depend on the text alone, so figures in bits per character compare across tokenizers and models.
 """
@@ -17,12 +18,17 @@ from unmask.errors import DataError
 from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.documents import STORE, documents
 from unmask.evaluation.masked import Sample, samples, score_blanks
+from unmask.menu import Menu
 
 if TYPE_CHECKING:
     from unmask.corpus import CorpusSettings
     from unmask.models import Model
 
-__all__ = ["Blanks", "Sample", "documents", "evaluate", "make_blanks", "samples", "score_blanks"]
+__all__ = ["SUITES", "Blanks", "Sample", "documents", "evaluate", "make_blanks", "samples", "score_blanks"]
+
+SUITES = Menu("suite", {"blimp": "unmask.evaluation.minimal_pairs:Blimp"})
+"""Benchmarks with files of their own: `Suite(sample=...).judge(model, data)` gives a dict with `accuracy`, and a dict
+from name to accuracy for each way to group its questions."""
 
 ROW_LENGTH = 512
 """Tokens in a row for a model that does not say what it was trained on, as long as it can read so many."""
@@ -40,7 +46,9 @@ def evaluate(
     limit_tokens: int | None = None,
     batch_rows: int = 64,
     corpus: CorpusSettings | None = None,
-) -> dict[str, float | int | None]:
+    suite: str | None = None,
+    sample: int | None = None,
+) -> dict[str, Any]:
     """The figures of a model (a path, a Hub name, or loaded) on held-out text with blanks.
 
     `data` is a store (its validation documents), or any text as `unmask prepare` takes it, read with the settings
@@ -49,12 +57,20 @@ def evaluate(
 
     The keys are those of `score_blanks`; `unigram_loss` is None for a model that came without its counts.
 
+    With a `suite` of the menu SUITES the model is judged by that instead, on its own files in `data`: the figures are
+    those of its `judge`, on `sample` questions of each kind (all by default).
+
     Raises ModelError for what is no model, DataError for what is no text, SettingError for rows the model cannot read.
     """
+    require(sample is None or suite is not None, "a sample is drawn from a suite: name one, e.g. --suite blimp")
+    judge = None if suite is None else SUITES.load(suite)(sample=sample)
+    require(judge is None or data is not None, f"the files of {suite} are needed: name their folder with --data FOLDER")
     if isinstance(model, (str, Path)):
         from unmask.models import load
 
         model = load(model)
+    if judge is not None:
+        return judge.judge(model, data)
     length = row_length or min(_run_setting(model, "data", "row_length") or ROW_LENGTH, model.row_limit)
     require(
         length <= model.row_limit,

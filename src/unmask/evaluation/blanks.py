@@ -250,7 +250,7 @@ def _together(made: list[_Blanked], tokenizer: Tokenizer, vocabulary: Vocabulary
     counts = [len(blanked.spans) for blanked in made]
     words_before = np.repeat(np.cumsum([0, *counts[:-1]]), [len(blanked.places) for blanked in made])
     ids = np.concatenate([blanked.ids for blanked in made])
-    tokens, groups = _framed(ids, np.concatenate(firsts), np.concatenate(lengths), vocabulary, row_length)
+    tokens, groups = framed(ids, np.concatenate(firsts), np.concatenate(lengths), vocabulary, row_length)
     row, column = np.concatenate(rows), np.concatenate(columns)
     targets = tokens[row, column]
     tokens[row, column] = vocabulary.mask_id
@@ -269,7 +269,7 @@ def _together(made: list[_Blanked], tokenizer: Tokenizer, vocabulary: Vocabulary
     )
 
 
-def _framed(
+def framed(
     ids: np.ndarray, firsts: np.ndarray, lengths: np.ndarray, vocabulary: Vocabulary, row_length: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tokens and groups (R,T) of rows that begin at `firsts` (R,) in the ids and hold `lengths` (R,) of them."""
