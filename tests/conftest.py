@@ -23,3 +23,27 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("data"):
                 item.add_marker(pytest.mark.skip(reason="UNMASK_DATA does not name the folder of the shared corpora"))
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for `small_architecture` runs over the whole menu, each kind in a size for tests."""
+    if "small_architecture" in metafunc.fixturenames:
+        made = _small_architectures()
+        metafunc.parametrize("small_architecture", made.values(), ids=made.keys())
+
+
+def _small_architectures():
+    """By name; of entries that differ in size alone the first."""
+    from dataclasses import fields, replace
+
+    from unmask.architectures import ARCHITECTURES
+
+    sizes = {"layers": 2, "width": 32, "heads": 2, "feedforward": 48, "window": 8, "state": 20, "positions": 64}
+    found = {}
+    for name in ARCHITECTURES:
+        settings = ARCHITECTURES.load(name)()
+        known = {field.name for field in fields(settings)}
+        small = replace(settings, **{key: value for key, value in sizes.items() if key in known})
+        if small not in found.values():
+            found[name] = small
+    return found

@@ -165,9 +165,9 @@ def described(value: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]:
 
 
 def documentation(cls: type) -> dict[str, str]:
-    """The string literals that stand below the fields of a settings class, by field name."""
+    """The string literals that stand below the fields of a settings class, by field name; inherited ones too."""
+    docs = documentation(cls.__base__) if cls.__base__ not in (None, object) else {}
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
-    docs = {}
     for before, after in pairwise(body):
         if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(after, ast.Expr):
             docs[before.target.id] = " ".join(str(ast.literal_eval(after.value)).split())

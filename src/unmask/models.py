@@ -5,7 +5,7 @@
     model.score("Returns a new array.")
     model.predict(tokens, groups, rows, columns)     the mechanism below evaluation, filling and scoring
 
-Architectures of ours are read by `weights.py`; every other one by transformers' AutoModelForMaskedLM. A weight that
+Architectures of ours are read by `weights/`; every other one by transformers' AutoModelForMaskedLM. A weight that
 the folder lacks is an error: a head with random weights would answer, and nobody would know.
 
 Shapes: B rows, T tokens in a row, N places asked, V vocabulary.
@@ -28,6 +28,7 @@ import numpy as np
 from unmask.console import say, warn
 from unmask.errors import ModelError
 from unmask.sealed import fault
+from unmask.weights.auto import register
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,6 +43,8 @@ _FITTING = "a BERT, RoBERTa, DistilBERT, ModernBERT or any other masked language
 
 Forward = Callable[["Tensor", "Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
 """(tokens, groups, positions: (B,T) each, rows, columns: (N,) each) -> logits (N,V)"""
+
+register("unmask-lstm", "unmask-gru")  # so that AutoModelForMaskedLM reads them wherever this file is imported
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,13 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
             "put the tokenizer it was trained with into the folder"
         )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    module, forward = _ours(folder) or _stock(folder, config)
+    ours = _ours(folder)
+    module, forward = ours or _stock(folder, config)
     module.to(device).eval()
     return Model(
         path=folder,
         tokenizer=tokenizer,
-        row_limit=row_limit(module, config),
+        row_limit=module.encoder.config.positions if ours else row_limit(module, config),  # type: ignore[union-attr]
         vocabulary_size=size or tokenizer.vocabulary_size,
         device=device,
         run=_run_beside(folder),

@@ -81,6 +81,11 @@ class Run:
             self.data.source is not None or self.data.store is not None,
             "data.source=TEXTS (prepared first) or data.store=STORE (prepared before) is needed",
         )
+        require(
+            self.data.packing != "packed" or self.architecture.packed_rows,
+            "data.packing=packed: a recurrent model cannot keep the documents of one row apart; "
+            "set data.packing=document",
+        )
         longest = self.architecture.positions
         require(
             self.data.row_length <= longest,

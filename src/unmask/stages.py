@@ -207,8 +207,10 @@ class Judge:
     def __call__(self) -> tuple[dict[str, Any], tuple[str, str] | None]:
         """The figures for metrics.jsonl, and a sentence restored: another one at each call."""
         assert self._blanks is not None
+        self.model.eval()
         figures = score_blanks(self._blanks, self.predict, self.store.token_counts)
         shown = samples(self._blanks, self.predict, SAMPLES)
+        self.model.train()
         sample = _pair(shown[self._calls % len(shown)]) if shown else None
         self._calls += 1
         return {"validation_loss" if name == "loss" else name: value for name, value in figures.items()}, sample

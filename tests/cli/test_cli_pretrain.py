@@ -110,7 +110,7 @@ def test_a_dry_run_shows_every_setting_and_trains_nothing(trained, unmask, tmp_p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "which recipe? unmask pretrain RECIPE section.field=value (known: demo, modernbert)"),
+        ([], "which recipe? unmask pretrain RECIPE section.field=value (known: demo, modernbert"),
         (["training.steps=3"], "which recipe?"),
         (["dmo"], "unknown recipe 'dmo'; did you mean 'demo'?"),
         (["demo", "training.step=3"], "unknown setting 'training.step'; did you mean 'training.steps'?"),

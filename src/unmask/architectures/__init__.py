@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from unmask.menu import Menu
 
+_RECURRENT = "unmask.architectures.recurrent"
 _MODERNBERT = "unmask.architectures.modernbert"
 
 ARCHITECTURES = Menu(
     "architecture",
     {
+        "lstm": f"{_RECURRENT}:Lstm",
+        "gru": f"{_RECURRENT}:Gru",
         "modernbert": f"{_MODERNBERT}:ModernBert",
         "modernbert-tiny": f"{_MODERNBERT}:tiny",
         "modernbert-mini": f"{_MODERNBERT}:mini",

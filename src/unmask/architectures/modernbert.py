@@ -7,6 +7,7 @@ Shapes: B rows, T tokens, K places, D width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,9 @@ class ModernBert:
     """rotary base of local layers"""
     global_theta: float = 160_000.0
     """rotary base of global layers"""
+
+    layout: ClassVar = "modernbert"
+    packed_rows: ClassVar = True
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "feedforward", "window", "global_every", "positions"):

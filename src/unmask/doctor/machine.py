@@ -60,7 +60,8 @@ def operations_per_token(run: Any, vocabulary_size: int) -> tuple[float, int]:
     width, length = objective.encoder.width, run.data.row_length
     embedding = vocabulary_size * width
     asked = run.masking.ratio * embedding  # tied to the embedding, and asked at the masked places only
-    attention = 12 * getattr(run.architecture, "layers", 0) * width * length
+    attends = hasattr(run.architecture, "heads")
+    attention = 12 * run.architecture.layers * width * length if attends else 0
     return 6.0 * (parameters - embedding + asked) + attention, parameters
 
 

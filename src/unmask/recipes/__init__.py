@@ -9,6 +9,8 @@ RECIPES = Menu(
     {
         "demo": "unmask.recipes.modernbert:demo",
         "modernbert": "unmask.recipes.modernbert:modernbert",
+        "lstm": "unmask.recipes.recurrent:lstm",
+        "gru": "unmask.recipes.recurrent:gru",
         "diffusion": "unmask.recipes.diffusion:diffusion",
     },
 )

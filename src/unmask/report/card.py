@@ -23,6 +23,8 @@ FIGURES = {
 }
 """What `evaluate` measures: its name for a reader, its meaning, and how it is written."""
 
+# Transformers does not know these by itself; every other architecture is saved in the layout of a stock class.
+_OWN_LAYOUT = ("lstm", "gru")
 _METRICS = ("loss", "perplexity", "token_accuracy", "word_accuracy", "word_error_rate", "bits_per_character")
 
 
@@ -51,7 +53,7 @@ def model_card(
     parts = [
         _front_matter(name, architecture, texts, figures, language, license),
         _opening(name, architecture, parameters),
-        _uses(name, texts[0] if texts else f"A {mask_token}."),
+        _uses(name, texts[0] if texts else f"A {mask_token}.", architecture in _OWN_LAYOUT),
         _figures(figures, (run.get("evaluation") or {}).get("share", 0.15)),
         f"![Learning curves: loss over the steps of training]({picture})" if picture else "",
         _data(data or {}),
@@ -106,11 +108,12 @@ def _opening(name: str, architecture: str, parameters: int | None) -> str:
     )
 
 
-def _uses(name: str, text: str) -> str:
+def _uses(name: str, text: str, own_layout: bool) -> str:
+    first = "import unmask.models  # so that transformers knows this kind of model\n" if own_layout else ""
     return f"""## How to use
 
 ```python
-from transformers import pipeline
+{first}from transformers import pipeline
 
 fill = pipeline("fill-mask", model="{name}")  # or the path of this folder
 fill({text!r})

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from unmask.batches import Batch, Batches
 from unmask.distributed import World
 from unmask.errors import Stopped, UnmaskError
+from unmask.seeding import keys
 from unmask.training import checkpoint
 from unmask.training.journal import Journal
 from unmask.training.parallel import added, agreed, share
@@ -31,6 +32,9 @@ from unmask.training.precision import Masters
 from unmask.training.schedules import Spent, ramped
 from unmask.training.settings import Training
 from unmask.training.throughput import counted_flops
+
+# A stream of hashes beside those of masking.
+DRAWN_BY_MODEL = 3
 
 
 class Watcher(Protocol):
@@ -121,6 +125,8 @@ class Fit:
         )
         following = ahead.submit(self._next_batch, spent)
         multiplier = self.settings.schedule.multiplier(progress)
+        # What a step draws (dropout) follows from its number, so that a resumed run draws the same.
+        torch.manual_seed(int(keys(self.batches.seed, DRAWN_BY_MODEL, spent.step, self.me.rank)))
         loss, flops = self._learn(batch, counts, multiplier)
         took = time.perf_counter() - started
         self.spent = replace(spent, seconds=agreed(time.perf_counter() - self._clock, self.device))

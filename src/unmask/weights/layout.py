@@ -1,0 +1,78 @@
+"""What a layout is: the config.json of an architecture, and where each of its weights stands in the file.
+
+Names are tables from ours to the file's, `{}` for a layer's number; a fused weight of ours is several of the file's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+Names = Mapping[str, str | tuple[str, ...]]
+
+
+class Layout:
+    """One layout of model folders; a subclass says `config`, `architecture` and the table `names`."""
+
+    config_class: ClassVar[str | None] = None
+    """the configuration class of transformers that knows what a config.json leaves out"""
+    names: ClassVar[Names] = {}
+    copies: ClassVar[tuple[str, ...]] = ()
+    """endings of weights that some writers keep although they are tied to others"""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """beginnings of weights that a masked language model has no use for"""
+
+    def config(self, architecture: Any, vocabulary_size: int, special_ids: Mapping[str, int | None]) -> dict[str, Any]:
+        """What config.json says of an architecture. special_ids: pad, cls and sep token ids."""
+        raise NotImplementedError
+
+    def architecture(self, config: Mapping[str, Any]) -> Any | None:
+        """Our settings of the model that a (filled) config describes, or None when ours cannot express it."""
+        raise NotImplementedError
+
+    def filled(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A config.json with the defaults that writers leave out."""
+        if self.config_class is None:
+            return dict(config)
+        import transformers
+
+        return {"architectures": None} | getattr(transformers, self.config_class).from_dict(dict(config)).to_dict()
+
+    def readable(self, folder: Path) -> bool:
+        """Whether the weights of a folder are in a file that we read."""
+        return True
+
+    def present(self, name: str) -> str:
+        """The present name of a weight that older writers called otherwise."""
+        return name
+
+    def stock(self, architecture: Any, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Our weights as they stand in the file; a name that is not in the table stays as it is."""
+        names, parts = numbered(self.names, architecture.layers), {}
+        for ours, tensor in weights.items():
+            theirs = names.get(ours, (ours,))
+            parts |= zip(theirs, tensor.chunk(len(theirs)), strict=True)
+        return parts
+
+    def ours(self, architecture: Any, stock: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The weights of a file by our names: what `stock` undoes."""
+        names = {theirs: ours for ours, theirs in numbered(self.names, architecture.layers).items()}
+        known = {name for theirs in names for name in theirs}
+        fused = {
+            ours: torch.cat([stock[name] for name in theirs]) for theirs, ours in names.items() if theirs[0] in stock
+        }
+        return fused | {name: tensor for name, tensor in stock.items() if name not in known}
+
+
+def numbered(names: Names, layers: int) -> dict[str, tuple[str, ...]]:
+    """A table of names with every layer's number written out."""
+    result = {}
+    for ours, theirs in names.items():
+        theirs = (theirs,) if isinstance(theirs, str) else theirs
+        for number in range(layers if "{}" in ours else 1):
+            result[ours.replace("{}", str(number))] = tuple(name.replace("{}", str(number)) for name in theirs)
+    return result
