@@ -13,7 +13,8 @@ from unmask.masking import IGNORE, SCHEDULES, SELECTIONS, Masked, Masking, place
 from unmask.tokens.rows import RowBatch, Vocabulary
 
 PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL = (0, 1, 2, 3, 4)
-VOCABULARY = Vocabulary(200, mask_id=MASK, pad_id=PAD, cls_id=CLS, sep_id=SEP, special_ids=SPECIAL)
+COUNTS = 3 * (np.arange(200) % 40) ** 2  # as many rare tokens as frequent ones
+VOCABULARY = Vocabulary(200, MASK, PAD, CLS, SEP, special_ids=SPECIAL, token_counts=COUNTS)
 selections = st.sampled_from(sorted(SELECTIONS))
 ratios = st.floats(0.02, 0.95)
 
@@ -123,7 +124,7 @@ def test_whole_words_are_taken_in_the_order_of_their_scores_as_many_as_fit(batch
     from unmask.seeding import keys
 
     scores = selection.scores(
-        batch, keys(0, CHOICE, 0, batch.numbers[:, None], np.arange(batch.tokens.shape[1])[None, :])
+        batch, keys(0, CHOICE, 0, batch.numbers[:, None], np.arange(batch.tokens.shape[1])[None, :]), VOCABULARY
     )
     chosen = asked(masked(batch, ratio, "whole_word"))
     for words, score, groups, hit in zip(batch.words, scores, batch.groups, chosen, strict=True):
@@ -147,6 +148,46 @@ def test_every_token_is_as_likely_as_the_others():
     assert np.abs(share - expected).max() < 4.5 * np.sqrt(expected * (1 - expected) / 4000)
 
 
+@given(batches(), ratios)
+def test_frequency_weighted_masks_fill_their_limit(batch, ratio):
+    assert (
+        asked(masked(batch, ratio, "frequency_weighted")).sum(axis=1) == asked(masked(batch, ratio)).sum(axis=1)
+    ).all()
+
+
+def test_of_two_tokens_the_one_is_drawn_by_its_share_of_their_weights():
+    """One of two tokens of a row is masked; seen 16 and 400 times they weigh 1/4 and 1/20, so the first has 5/6."""
+    counts = np.full(200, 1000)
+    counts[20], counts[21] = 16, 400
+    vocabulary = Vocabulary(200, MASK, PAD, CLS, SEP, special_ids=SPECIAL, token_counts=counts)
+    batch, masking = wide(6000, [1, 1]), overridden(Masking(), ["selection=frequency_weighted"])
+    assert batch.tokens[0].tolist() == [CLS, 20, 21, SEP]
+    hit = asked(masking.apply(batch, 0.25, 0, 0, vocabulary))
+    assert (hit.sum(axis=1) == 1).all()
+    assert hit[:, 1].mean() == pytest.approx(5 / 6, abs=4.5 * np.sqrt(5 / 36 / 6000))
+
+
+def test_of_three_tokens_two_are_drawn_one_after_the_other_by_weight():
+    """Weights 1/4, 1/6, 1/12: the last is left out with the chance that the first two come before it."""
+    counts = np.full(200, 1000)
+    counts[20:23] = 16, 36, 144
+    vocabulary = Vocabulary(200, MASK, PAD, CLS, SEP, special_ids=SPECIAL, token_counts=counts)
+    masking = overridden(Masking(), ["selection=frequency_weighted"])
+    hit = asked(masking.apply(wide(6000, [1, 1, 1]), 0.4, 0, 0, vocabulary))
+    a, b, c = 1 / 2, 1 / 3, 1 / 6
+    left_out = a * b / (b + c) + b * a / (a + c)
+    assert (hit.sum(axis=1) == 2).all()
+    assert 1 - hit[:, 3].mean() == pytest.approx(left_out, abs=4.5 * np.sqrt(left_out * (1 - left_out) / 6000))
+
+
+def test_without_power_and_below_the_least_count_frequency_says_nothing():
+    batch = wide(3000, [1] * 20)
+    for setting in ("selection.power=0", "selection.least=1000000"):
+        share = asked(masked(batch, 0.25, "frequency_weighted", setting)).mean(axis=0)[1:-1]
+        expected = round(0.25 * 22) / 20
+        assert np.abs(share - expected).max() < 4.5 * np.sqrt(expected * (1 - expected) / 3000)
+
+
 def test_span_lengths_are_geometric_up_to_ten():
     """As SpanBERT draws them: 3.8 words on average."""
     from unmask.masking.selections.span import span_lengths, span_starts
@@ -168,7 +209,7 @@ def test_spans_are_whole_words_of_one_document(batch, stop, longest):
     from unmask.masking.selections.span import Span
 
     draws = np.random.default_rng(0).integers(0, 2**63, batch.tokens.shape).astype(np.uint64)
-    scores = Span(stop, longest).scores(batch, draws)
+    scores = Span(stop, longest).scores(batch, draws, VOCABULARY)
     for words, groups, score in zip(batch.words, batch.groups, scores, strict=True):
         for value in np.unique(score[words > 0]):
             span = np.flatnonzero((score == value) & (words > 0))
@@ -320,11 +361,17 @@ def test_a_setting_that_cannot_be_is_named_with_the_mend(setting, words):
 
 
 @pytest.mark.parametrize(
-    ("setting", "words"), [("stop=0", "stop=0.0: a probability"), ("longest=0", "at least 1 word")]
+    ("selection", "setting", "words"),
+    [
+        ("span", "stop=0", "stop=0.0: a probability"),
+        ("span", "longest=0", "at least 1 word"),
+        ("frequency_weighted", "power=-1", r"masking.selection.power=-1.0: a number from 0 to 2, e.g. 0.5"),
+        ("frequency_weighted", "least=0", r"masking.selection.least=0: at least 1, e.g. 10"),
+    ],
 )
-def test_a_span_that_cannot_be_is_refused(setting, words):
+def test_a_selection_that_cannot_be_is_refused(selection, setting, words):
     with pytest.raises(SettingError, match=words):
-        overridden(Masking(), ["selection=span", f"selection.{setting}"])
+        overridden(Masking(), [f"selection={selection}", f"selection.{setting}"])
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)

@@ -48,7 +48,7 @@ class MemoryStore:
         ids = [i for i in (PAD, UNKNOWN, CLS, SEP, MASK) if i in (PAD, UNKNOWN, MASK, cls_id, sep_id)]
         names = {"mask_id": MASK, "pad_id": PAD, "cls_id": cls_id, "sep_id": sep_id}
         self._tokenizer = SimpleNamespace(**names, special_ids=ids, vocabulary_size=SIZE)
-        self.vocabulary_size = SIZE
+        self.vocabulary_size, self.token_counts = SIZE, np.ones(SIZE, dtype=np.int64)
 
     def tokenizer(self) -> SimpleNamespace:
         return self._tokenizer

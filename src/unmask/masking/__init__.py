@@ -98,7 +98,7 @@ class Masking:
         """
         epoch = np.broadcast_to(np.asarray(0 if self.static else epoch, dtype=np.int64), batch.numbers.shape)
         rows, columns = batch.numbers[:, None], np.arange(batch.tokens.shape[1])[None, :]
-        scores = self.selection.scores(batch, keys(seed, CHOICE, epoch[:, None], rows, columns))
+        scores = self.selection.scores(batch, keys(seed, CHOICE, epoch[:, None], rows, columns), vocabulary)
         limits = self._limits(batch, ratio, epoch, seed)
         places, used = chosen_places(scores, batch.words > 0, limits, place_count(batch.tokens.shape[1], ratio))
         shares = (self.mask_share, self.random_share)

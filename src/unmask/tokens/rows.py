@@ -35,7 +35,8 @@ SHORTEST = 8
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The ids that rows, masks and random tokens need to know. `cls_id` and `sep_id` are None where there is none."""
+    """What rows, masks and random tokens need to know of tokens: which id is what, and how often each stands in the
+    training text, (V,) int64 where it is known. `cls_id` and `sep_id` are None where there is none."""
 
     size: int
     mask_id: int
@@ -43,12 +44,13 @@ class Vocabulary:
     cls_id: int | None
     sep_id: int | None
     special_ids: tuple[int, ...]
+    token_counts: np.ndarray | None = None
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer) -> Vocabulary:
+    def of(cls, tokenizer: Tokenizer, token_counts: np.ndarray | None = None) -> Vocabulary:
         special = tuple(int(i) for i in tokenizer.special_ids)
         ids = (tokenizer.mask_id, tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
-        return cls(tokenizer.vocabulary_size, *ids, special_ids=special)
+        return cls(tokenizer.vocabulary_size, *ids, special_ids=special, token_counts=token_counts)
 
     @cached_property
     def is_special(self) -> np.ndarray:
@@ -109,7 +111,7 @@ class Rows:
         )
         require(packing in PACKINGS, unknown("packing", packing, list(PACKINGS)))
         self.row_length, self.packing, self.seed, self.split = row_length, packing, seed, split
-        self.vocabulary = Vocabulary.of(store.tokenizer())
+        self.vocabulary = Vocabulary.of(store.tokenizer(), store.token_counts)
         capacity = row_length - self.vocabulary.frame
         layout = _Packed if packing == "packed" else _Apart
         self._shards = [layout(shard, capacity, self.vocabulary.frame) for shard in store.shards(split)]

@@ -1,4 +1,4 @@
-"""Which tokens are masked first: `scores(batch, keys)`, lowest first, equal scores for tokens that go together.
+"""Which tokens are masked first: `scores(batch, keys, vocabulary)`, lowest first, equal for tokens that go together.
 
 The keys are uint64 (B,T) hashes of (seed, epoch, row, position); a selection holds no state and draws nothing.
 """
@@ -13,5 +13,6 @@ SELECTIONS = Menu(
         "uniform": "unmask.masking.selections.uniform:Uniform",
         "whole_word": "unmask.masking.selections.whole_word:WholeWord",
         "span": "unmask.masking.selections.span:Span",
+        "frequency_weighted": "unmask.masking.selections.frequency_weighted:FrequencyWeighted",
     },
 )

@@ -14,7 +14,7 @@ from unmask.config import require
 from unmask.masking.selections.whole_word import first_columns
 from unmask.seeding import keys as mixed
 from unmask.seeding import uniforms
-from unmask.tokens.rows import RowBatch
+from unmask.tokens.rows import RowBatch, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Span:
         require(0 < self.stop <= 1, f"masking.selection.stop={self.stop}: a probability above 0 up to 1, e.g. 0.2")
         require(self.longest >= 1, f"masking.selection.longest={self.longest}: at least 1 word, e.g. 10")
 
-    def scores(self, batch: RowBatch, keys: np.ndarray) -> np.ndarray:
+    def scores(self, batch: RowBatch, keys: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
         """A score a span, from its first token: uint64 (B,T) keys to float64 (B,T)."""
         start = span_starts(batch, span_lengths(uniforms(keys), self.stop, self.longest))
         column = np.broadcast_to(np.arange(start.shape[1]), start.shape)

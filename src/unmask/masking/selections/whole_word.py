@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from unmask.seeding import uniforms
-from unmask.tokens.rows import RowBatch
+from unmask.tokens.rows import RowBatch, Vocabulary
 
 
 @dataclass(frozen=True)
 class WholeWord:
     """Each word as a whole, long or short equally likely."""
 
-    def scores(self, batch: RowBatch, keys: np.ndarray) -> np.ndarray:
+    def scores(self, batch: RowBatch, keys: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
         """A score a word, that of its first token: uint64 (B,T) keys to float64 (B,T)."""
         return np.take_along_axis(uniforms(keys), first_columns(batch.words), axis=1)
 
