@@ -20,6 +20,9 @@ from unmask.masking import Masking
 from unmask.masking.corruption import IGNORE as IGNORE
 from unmask.tokens.rows import Rows, positions
 
+PAIR = ("types", "labels")
+"""What the rows of pairs have beside the others."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -40,6 +43,10 @@ class Batch:
     maskable: Tensor
     """(B,) how many tokens of the row could have been asked"""
     ratio: float
+    types: Tensor | None = None
+    """(B,T) 1 for the second segment of a pair, else 0; None where rows are no pairs"""
+    labels: Tensor | None = None
+    """(B,) 0 where the second segment of a pair follows the first, else 1; None where rows are no pairs"""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -53,8 +60,8 @@ class Batch:
         return self._mapped(lambda tensor: tensor[start:stop])
 
     def _mapped(self, change) -> Batch:
-        tensors = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "ratio"}
-        return replace(self, **tensors)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: change(value) for name, value in values.items() if isinstance(value, Tensor)})
 
 
 class Batches:
@@ -71,7 +78,8 @@ class Batches:
         masked = self.masking.apply(taken, ratio, epoch, self.seed, self.rows.vocabulary)
         maskable = np.count_nonzero(taken.words, axis=1)
         arrays = (taken.numbers, *masked[:2], taken.groups, positions(taken.groups), masked.places, maskable)
-        return Batch(*map(torch.from_numpy, arrays), ratio=ratio)
+        pair = {name: torch.from_numpy(part) for name in PAIR if (part := getattr(taken, name)) is not None}
+        return Batch(*map(torch.from_numpy, arrays), ratio=ratio, **pair)
 
     def _numbers(self, place: np.ndarray, epoch: np.ndarray) -> np.ndarray:
         numbers = np.empty_like(place)

@@ -42,7 +42,9 @@ class Data:
     row_length: int = 128
     """tokens in a row, [CLS] and [SEP] included"""
     packing: str = "packed"
-    """packed (documents share rows without seeing each other, nothing is dropped) or document (a document a row)"""
+    """packed (documents share rows without seeing each other, nothing is dropped), document (a document a row), pairs
+    (two neighbouring segments, or in half of the rows two from different documents) or swapped (two neighbours, in half
+    of the rows in the wrong order)"""
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,13 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
     """The flow: text, store, rows, masks, model, training, held-out figures, a model folder."""
     from unmask import stages
     from unmask.batches import Batches
-    from unmask.tokens.rows import Rows
+    from unmask.tokens.pairs import laid_out
 
     if (finished := stages.finished(folder)) is not None:
         return finished
     run, store = stages.stored(saved(folder / "run.json"), folder, me)
     machine = stages.machine(run, folder, me)
-    rows = Rows(store, "train", run.data.row_length, run.data.packing, run.seed)
+    rows = laid_out(store, "train", run.data.row_length, run.data.packing, run.seed)
     batches = Batches(rows, run.masking, run.seed)
     objective = stages.objective(run, store, machine)
     judge = stages.Judge(run, store, objective, machine)

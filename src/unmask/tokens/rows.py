@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,17 +82,19 @@ class Vocabulary:
 
 @dataclass(frozen=True, eq=False)
 class RowBatch:
-    """Rows before masking. `numbers` (B,) name them; everything else is int64 (B,T).
+    """Rows before masking. `numbers` and `labels` are int64 (B,), everything else is int64 (B,T).
 
-    `groups`: equal numbers see each other, 1 upwards in each row, 0 is padding.
+    `numbers` name the rows. `groups`: equal numbers see each other, 1 upwards in each row, 0 is padding.
     `words`: 0 where nothing can be masked, else the number of the word inside the row. A word's continuation at the
-    start of a row has a number of its own.
+    start of a row has a number of its own. `types` and `labels` are those of pairs (`pairs.py`), None for other rows.
     """
 
     numbers: np.ndarray
     tokens: np.ndarray
     groups: np.ndarray
     words: np.ndarray
+    types: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
 
 class Rows:
@@ -109,12 +111,9 @@ class Rows:
             row_length >= SHORTEST,
             f"data.row_length={row_length}: a row needs at least {SHORTEST} tokens; data.row_length=128 is common",
         )
-        require(packing in PACKINGS, unknown("packing", packing, list(PACKINGS)))
         self.row_length, self.packing, self.seed, self.split = row_length, packing, seed, split
         self.vocabulary = Vocabulary.of(store.tokenizer(), store.token_counts)
-        capacity = row_length - self.vocabulary.frame
-        layout = _Packed if packing == "packed" else _Apart
-        self._shards = [layout(shard, capacity, self.vocabulary.frame) for shard in store.shards(split)]
+        self._shards = self._laid_out(store.shards(split))
         counts = np.array([shard.rows for shard in self._shards], dtype=np.int64)
         weights = np.array([shard.shard.weight if split == "train" else 1.0 for shard in self._shards])
         taken = np.where((counts > 0) & (weights > 0), np.maximum(1, np.rint(weights * counts)), 0).astype(np.int64)
@@ -122,6 +121,12 @@ class Rows:
         self._taken = np.concatenate([[0], np.cumsum(taken)])  # rows of an epoch before each shard
         if not self._taken[-1]:
             raise DataError(f"the store has no documents to take rows from in its {split} split: prepare more text")
+
+    def _laid_out(self, shards: list[Shard]) -> list[Any]:
+        """Each shard with its rows; the shards may come in another order."""
+        require(self.packing in PACKINGS, unknown("packing", self.packing, list(PACKINGS)))
+        layout, frame = _Packed if self.packing == "packed" else Apart, self.vocabulary.frame
+        return [layout(shard, self.row_length - frame, frame) for shard in shards]
 
     def __len__(self) -> int:
         return int(self._taken[-1])
@@ -201,7 +206,7 @@ class _Packed:
         return np.searchsorted(self.starts, place, side="right") - 1
 
 
-class _Apart:
+class Apart:
     """A shard with a document a row; one of more than `capacity` tokens in as few even pieces as hold it."""
 
     def __init__(self, shard: Shard, capacity: int, joint: int) -> None:
@@ -274,9 +279,16 @@ def _words(
     vocabulary: Vocabulary,
 ) -> np.ndarray:
     """The number of the word each token belongs to, 0 where nothing can be masked: int64 (B,T)."""
-    maskable = real & ~vocabulary.is_special[tokens]
     starts = np.zeros(tokens.shape, dtype=bool)
     starts[real] = pieces.shard.word_starts(index[real])
+    return word_numbers(real & ~vocabulary.is_special[tokens], starts, groups)
+
+
+def word_numbers(maskable: np.ndarray, starts: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The number of the word of each maskable token from where words start, 0 elsewhere: bool (B,T) to int64 (B,T).
+
+    `starts` is changed.
+    """
     # A token that follows none of its group's (a frame, a special token, another document) begins a word as well.
     starts[:, 0] = True
     starts[:, 1:] |= ~maskable[:, :-1] | (groups[:, 1:] != groups[:, :-1])
