@@ -92,7 +92,7 @@ def test_positions_restart_in_each_group() -> None:
 
 
 def test_a_stock_model_refuses_packed_rows_instead_of_mixing_documents(tmp_path: Path) -> None:
-    save_bert(tmp_path / "m")
+    save_bert(tmp_path / "m", "BertForPreTraining")  # which has no class of ours
     model = load(tmp_path / "m")
     tokens = torch.tensor([[5, 6, 7, 8]])
     with pytest.raises(ModelError, match="one document a row, not packed rows"):

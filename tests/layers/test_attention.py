@@ -80,3 +80,41 @@ def test_a_group_never_sees_another_nor_padding():
 
 def test_one_group_without_padding_needs_no_mask():
     assert visibility(torch.ones(B, T, dtype=torch.long), torch.arange(T).expand(B, T), torch.float32) is None
+
+
+@pytest.mark.parametrize("only_places", [False, True])
+def test_without_angles_short_rows_give_the_values_and_gradients_of_a_written_out_softmax(only_places):
+    projected, groups, positions = inputs()
+    visible = visibility(groups, positions, torch.float64)
+    asked = places() if only_places else None
+    ours = _ShortRowAttention.apply(
+        projected,
+        None,
+        None,
+        visible if asked is None else visible.gather(2, asked[:, None, :, None].expand(-1, -1, -1, T)),
+        asked,
+    )
+    query, key, value = projected.permute(2, 0, 3, 1, 4)
+    theirs = (torch.softmax(query @ key.transpose(2, 3) / C**0.5 + visible, -1) @ value).transpose(1, 2).flatten(2)
+    if asked is not None:
+        theirs = theirs.gather(1, asked[..., None].expand(-1, -1, H * C))
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(ours)
+    (gradient,) = torch.autograd.grad((ours * weight).sum(), projected, retain_graph=True)
+    (expected,) = torch.autograd.grad((theirs * weight).sum(), projected)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_with_biases_and_without_angles_it_is_torchs_own_attention_on_either_path(monkeypatch):
+    torch.manual_seed(0)
+    attention, hidden = SelfAttention(H * C, H, bias=True), torch.randn(B, T, H * C)
+    peer = torch.nn.MultiheadAttention(H * C, H, batch_first=True)
+    with torch.no_grad():
+        peer.in_proj_weight.copy_(attention.projection.weight)
+        peer.in_proj_bias.copy_(attention.projection.bias)
+        peer.out_proj.weight.copy_(attention.output.weight)
+        peer.out_proj.bias.copy_(attention.output.bias)
+    expected = peer(hidden, hidden, hidden)[0]
+    torch.testing.assert_close(attention(hidden, None, None), expected)
+    monkeypatch.setattr("unmask.layers.attention.SHORT_ROW", 4)
+    torch.testing.assert_close(attention(hidden, None, None), expected)

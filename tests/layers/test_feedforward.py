@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from unmask.layers.feedforward import GatedFeedForward, _GatedGelu
+from unmask.layers.feedforward import FeedForward, GatedFeedForward, _GatedGelu
 
 
 def test_values_and_gradients_equal_those_of_gelu_times_gate():
@@ -20,3 +20,10 @@ def test_values_and_gradients_equal_those_of_gelu_times_gate():
 
 def test_the_layer_keeps_the_width():
     assert GatedFeedForward(8, 20)(torch.randn(2, 3, 8)).shape == (2, 3, 8)
+
+
+def test_the_plain_layer_is_gelu_between_two_affine_maps():
+    torch.manual_seed(0)
+    layer, hidden = FeedForward(8, 20), torch.randn(2, 3, 8)
+    inner = F.gelu(hidden @ layer.projection.weight.t() + layer.projection.bias)
+    torch.testing.assert_close(layer(hidden), inner @ layer.output.weight.t() + layer.output.bias)

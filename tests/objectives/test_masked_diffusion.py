@@ -14,6 +14,7 @@ from unmask.architectures.modernbert import ModernBert
 from unmask.batches import IGNORE, Batch
 from unmask.config import overridden
 from unmask.errors import SettingError
+from unmask.layers.heads import PredictionHead
 from unmask.masking import Masking
 from unmask.objectives.masked_diffusion import MaskedDiffusion
 from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
@@ -25,6 +26,8 @@ V = 40
 
 class OneState(nn.Module):
     """An encoder that gives every place the same hidden state, and whose embedding is zero: logits are the bias."""
+
+    prediction_head = PredictionHead
 
     def __init__(self, vocabulary_size: int, width: int = 8) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unmask.menu import Menu
 
+_BERT = "unmask.architectures.bert"
 _RECURRENT = "unmask.architectures.recurrent"
 _MODERNBERT = "unmask.architectures.modernbert"
 
@@ -12,6 +13,13 @@ ARCHITECTURES = Menu(
     {
         "lstm": f"{_RECURRENT}:Lstm",
         "gru": f"{_RECURRENT}:Gru",
+        "bert": f"{_BERT}:Bert",
+        "bert-tiny": f"{_BERT}:tiny",
+        "bert-mini": f"{_BERT}:mini",
+        "bert-small": f"{_BERT}:small",
+        "bert-medium": f"{_BERT}:medium",
+        "bert-base": f"{_BERT}:base",
+        "bert-large": f"{_BERT}:large",
         "modernbert": f"{_MODERNBERT}:ModernBert",
         "modernbert-tiny": f"{_MODERNBERT}:tiny",
         "modernbert-mini": f"{_MODERNBERT}:mini",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import GatedFeedForward
+from unmask.layers.heads import PredictionHead
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
 
@@ -94,6 +95,8 @@ def large() -> ModernBert:
 
 class ModernBertEncoder(nn.Module):
     """Tokens in, hidden states out; knows no loss and no mask."""
+
+    prediction_head: ClassVar = PredictionHead
 
     def __init__(self, config: ModernBert, vocabulary_size: int) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from unmask.config import require
 from unmask.layers.attention import at
+from unmask.layers.heads import PredictionHead
 from unmask.layers.norms import Norm
 from unmask.layers.recurrent import Recurrence, row_lengths
 
@@ -61,6 +62,8 @@ class Gru(_Recurrent):
 
 class RecurrentEncoder(nn.Module):
     """Tokens in, hidden states out; knows no loss and no mask. A row is one document, then padding."""
+
+    prediction_head: ClassVar = PredictionHead
 
     def __init__(self, config: _Recurrent, vocabulary_size: int) -> None:
         super().__init__()

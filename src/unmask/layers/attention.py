@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from unmask.layers.linear import Linear
 from unmask.layers.positions import Angles, back, turn
 
 # On a CPU, rows up to this length keep their probabilities for the backward pass (H*T*T numbers a row): two small
@@ -37,20 +38,23 @@ def visibility(groups: Tensor, positions: Tensor, dtype: torch.dtype, window: in
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention with rotary positions and one fused projection for queries, keys and values.
+    """Multi-head self-attention with one fused projection for queries, keys and values.
 
-    Vaswani et al. 2017, section 3.2; no bias, as in ModernBERT (Warner et al. 2024, section 2.1).
+    Vaswani et al. 2017, section 3.2. With biases as in BERT, or without as in ModernBERT (Warner et al. 2024, section
+    2.1); queries and keys are turned by rotary angles where they are given.
     """
 
     fused: ClassVar = {"projection": 3}  # matrices that stand in one weight; Muon orthogonalises each by itself
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, bias: bool = False) -> None:
         super().__init__()
         self.heads = heads
-        self.projection = nn.Linear(width, 3 * width, bias=False)
-        self.output = nn.Linear(width, width, bias=False)
+        self.projection = Linear(width, 3 * width, bias=bias)
+        self.output = Linear(width, width, bias=bias)
 
-    def forward(self, hidden: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None = None) -> Tensor:
+    def forward(
+        self, hidden: Tensor, by: Angles | None, visible: Tensor | None, places: Tensor | None = None
+    ) -> Tensor:
         """hidden (B,T,D) -> (B,T,D); with places (B,K) only those positions ask, all are seen: (B,K,D)."""
         projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))  # (B,T,3,H,C)
         if visible is not None and places is not None:
@@ -58,7 +62,7 @@ class SelfAttention(nn.Module):
                 2, places[:, None, :, None].expand(-1, -1, -1, hidden.shape[1])
             )  # (B,1,K,T)
         if hidden.device.type == "cpu" and hidden.shape[1] <= SHORT_ROW:
-            mixed = _ShortRowAttention.apply(projected, *by, visible, places)
+            mixed = _ShortRowAttention.apply(projected, *(by or (None, None)), visible, places)
         else:
             mixed = _tiled(projected, by, visible, places)
         return self.output(mixed)
@@ -76,10 +80,11 @@ def _spread(places: Tensor, like: Tensor) -> Tensor:
     return places[:, None, :, None].expand(-1, like.shape[1], -1, like.shape[3])
 
 
-def _tiled(projected: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None) -> Tensor:
+def _tiled(projected: Tensor, by: Angles | None, visible: Tensor | None, places: Tensor | None) -> Tensor:
     """Torch's own kernel: flash attention on a GPU, tiles on a CPU, memory linear in T."""
     query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (B,H,T,C)
-    query, key = _Turned.apply(query, *by), _Turned.apply(key, *by)
+    if by is not None:
+        query, key = _Turned.apply(query, *by), _Turned.apply(key, *by)
     if places is not None:
         query = query.gather(2, _spread(places, query))
     mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
@@ -101,7 +106,7 @@ class _Turned(torch.autograd.Function):
 
 
 class _ShortRowAttention(torch.autograd.Function):
-    """Rotation, scores, softmax and mixing in one node: (B,T,3,H,C) -> (B,Q,D).
+    """Rotation (where cosine and sine are given), scores, softmax and mixing in one node: (B,T,3,H,C) -> (B,Q,D).
 
     Keeps rotated queries and keys, values and probabilities; writes the gradient of all three projections into one
     tensor, so that nothing is concatenated or copied twice.
@@ -111,7 +116,7 @@ class _ShortRowAttention(torch.autograd.Function):
     def forward(context, projected, cosine, sine, visible, places):  # type: ignore[override]
         B, T, _, H, C = projected.shape
         parts = projected.permute(2, 0, 3, 1, 4)  # (3,B,H,T,C)
-        turned = turn(parts[:2], Angles(cosine, sine), out=projected.new_empty(2, B, H, T, C))
+        turned = _turned_into(projected.new_empty(2, B, H, T, C), parts[:2], cosine, sine)
         query = turned[0].mul_(C**-0.5)
         if places is not None:
             query = query.gather(2, _spread(places, query))
@@ -141,7 +146,14 @@ class _ShortRowAttention(torch.autograd.Function):
         if places is not None:
             everywhere = of_query.new_zeros(B, H, T, C)
             of_query = everywhere.scatter_add_(2, _spread(places, of_query), of_query)
-        by = back(Angles(cosine, sine))
-        turn(of_query, by, out=parts[0])
-        turn(of_key, by, out=parts[1])
+        back_sine = None if sine is None else -sine
+        _turned_into(parts[0], of_query, cosine, back_sine)
+        _turned_into(parts[1], of_key, cosine, back_sine)
         return result, None, None, None, None
+
+
+def _turned_into(out: Tensor, x: Tensor, cosine: Tensor | None, sine: Tensor | None) -> Tensor:
+    """`x` (..., B,H,T,C) turned by its angles, or as it is without any, written to `out`."""
+    if cosine is None or sine is None:
+        return out.copy_(x)
+    return turn(x, Angles(cosine, sine), out=out)

@@ -9,6 +9,21 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from unmask.layers.linear import Linear
+
+
+class FeedForward(nn.Module):
+    """Vaswani et al. 2017, section 3.3, with GELU (Hendrycks and Gimpel 2016) and biases, as in BERT."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.projection = Linear(width, inner)
+        self.output = Linear(inner, width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden (..., D) -> (..., D)."""
+        return self.output(F.gelu(self.projection(hidden)))
+
 
 class GatedFeedForward(nn.Module):
     """GeGLU (Shazeer 2020, "GLU variants improve Transformer"): out(gelu(a) * b), a and b from one projection."""

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unmask.layers.linear import Linear
 from unmask.layers.losses import projected_cross_entropy
-from unmask.layers.norms import Norm
+from unmask.layers.norms import Norm, ShiftedNorm
 
 
 class PredictionHead(nn.Module):
@@ -46,3 +47,13 @@ class PredictionHead(nn.Module):
         """
         frequencies = (token_counts.double() + 1) / (token_counts.sum() + len(token_counts))
         self.bias.copy_(frequencies.log().to(self.bias))
+
+
+class BertHead(PredictionHead):
+    """The same with the biases of the released BERT code."""
+
+    def __init__(self, width: int, vocabulary_size: int) -> None:
+        super().__init__(width, vocabulary_size)
+        self.dense = Linear(width, width)
+        self.norm = ShiftedNorm(width)
+        nn.init.zeros_(self.dense.bias)

@@ -20,3 +20,18 @@ class Norm(nn.Module):
         # The CPU kernel takes a float32 scale with bf16 input as it is; others want one dtype.
         scale = self.weight if hidden.device.type == "cpu" else self.weight.to(hidden.dtype)
         return F.layer_norm(hidden, self.weight.shape, scale, None, self.epsilon)
+
+
+class ShiftedNorm(Norm):
+    """Layer norm with a bias, and the epsilon of the released BERT code (Devlin et al. 2019)."""
+
+    def __init__(self, width: int, epsilon: float = 1e-12) -> None:
+        super().__init__(width, epsilon)
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden (..., D) -> (..., D)."""
+        scale, shift = self.weight, self.bias
+        if hidden.device.type != "cpu":
+            scale, shift = scale.to(hidden.dtype), shift.to(hidden.dtype)
+        return F.layer_norm(hidden, self.weight.shape, scale, shift, self.epsilon)

@@ -9,6 +9,13 @@ RECIPES = Menu(
     {
         "demo": "unmask.recipes.modernbert:demo",
         "modernbert": "unmask.recipes.modernbert:modernbert",
+        "bert": "unmask.recipes.bert:bert",
+        "bert-tiny": "unmask.recipes.bert:bert_tiny",
+        "bert-mini": "unmask.recipes.bert:bert_mini",
+        "bert-small": "unmask.recipes.bert:bert_small",
+        "bert-medium": "unmask.recipes.bert:bert_medium",
+        "bert-base": "unmask.recipes.bert:bert_base",
+        "bert-large": "unmask.recipes.bert:bert_large",
         "lstm": "unmask.recipes.recurrent:lstm",
         "gru": "unmask.recipes.recurrent:gru",
         "diffusion": "unmask.recipes.diffusion:diffusion",

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -25,6 +25,7 @@ from unmask.weights.layout import Layout
 LAYOUTS = {
     "unmask-lstm": "unmask.weights.recurrent:LstmLayout",
     "unmask-gru": "unmask.weights.recurrent:GruLayout",
+    "bert": "unmask.weights.bert:BertLayout",
     "modernbert": "unmask.weights.modernbert:ModernBertLayout",
 }
 """From the `model_type` of config.json to the layout, imported on use."""
@@ -58,17 +59,35 @@ def load_objective(folder: Path) -> MaskedObjective | None:
     None when the layout is not one of ours, so that the caller takes the stock class. ModelError when it is ours but
     weights are missing, left over, of another shape, or the file is cut short.
     """
-    data = _json(folder)
-    if data.get("model_type") not in LAYOUTS:
+    read = _settings(folder)
+    if read is None or read.config["architectures"] != [read.layout.stock_class] or not read.layout.readable(folder):
         return None
-    layout = layout_of(data["model_type"])
-    config = layout.filled(data)
-    architecture = layout.architecture(config)
-    if architecture is None or not layout.readable(folder):
-        return None
-    objective = MaskedLanguageModeling().build(architecture.build(config["vocab_size"]), config["vocab_size"])
+    size = read.config["vocab_size"]
+    objective = MaskedLanguageModeling().build(read.architecture.build(size), size)
     load_weights(objective, folder)
     return objective.eval()
+
+
+def load_encoder(folder: Path) -> Any:
+    """Our encoder with the weights of a Hugging Face folder, saved with or without a head (float32, evaluation mode).
+
+    ModelError when we have no class of the layout, or when weights are missing or of another shape.
+    """
+    read = _settings(folder)
+    if read is None:
+        kind = _json(folder).get("model_type")
+        raise ModelError(f"{folder} holds a '{kind}' encoder that we have no class for; known: {', '.join(LAYOUTS)}")
+    encoder, base = read.architecture.build(read.config["vocab_size"]), read.layout.base
+    stock = _present_weights(folder, read.layout)
+    if any(name.startswith(base) for name in stock):
+        stock = {name: tensor for name, tensor in stock.items() if name.startswith(base)}
+    else:
+        stock = {base + name: tensor for name, tensor in stock.items()}
+    state = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    fitting = _fitting(folder, read.layout, stock, read.layout.stock(read.architecture, state, read.config))
+    ours = read.layout.ours(read.architecture, fitting, read.config)
+    encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in ours.items()})
+    return encoder.eval()
 
 
 def load_weights(objective: Any, folder: Path) -> None:
@@ -77,14 +96,44 @@ def load_weights(objective: Any, folder: Path) -> None:
     architecture = objective.encoder.config
     layout = layout_of(architecture.layout)
     config = layout.filled(_json(folder))
-    stock = {layout.present(name): tensor for name, tensor in _read_weights(folder).items()}
-    stock = {name: tensor for name, tensor in stock.items() if not name.endswith(layout.copies)}
     wanted = layout.stock(architecture, objective.state_dict(), config)
+    stock = _fitting(folder, layout, _present_weights(folder, layout), wanted)
+    objective.load_state_dict(layout.ours(architecture, stock, config))
+
+
+class _Settings(NamedTuple):
+    layout: Layout
+    config: dict[str, Any]
+    architecture: Any
+
+
+def _settings(folder: Path) -> _Settings | None:
+    """What config.json says, or None when it is nothing that ours can express."""
+    data = _json(folder)
+    if data.get("model_type") not in LAYOUTS:
+        return None
+    layout = layout_of(data["model_type"])
+    config = layout.filled(data)
+    architecture = layout.architecture(config)
+    return None if architecture is None else _Settings(layout, config, architecture)
+
+
+def _present_weights(folder: Path, layout: Layout) -> dict[str, Tensor]:
+    """The weights of a folder by their present names, without copies of tied ones."""
+    stock = {layout.present(name): tensor for name, tensor in _read_weights(folder).items()}
+    return {name: tensor for name, tensor in stock.items() if not name.endswith(layout.copies)}
+
+
+def _fitting(
+    folder: Path, layout: Layout, stock: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The weights that are wanted, all of them; what is known to be of no use is named and left out."""
     unused = sorted(name for name in stock.keys() - wanted.keys() if name.startswith(layout.unused))
     if unused:
         console.warn(f"{folder}: weights that a masked-LM model does not use: {', '.join(unused)}")
-    _check(folder, {name: tensor for name, tensor in stock.items() if name not in unused}, wanted)
-    objective.load_state_dict(layout.ours(architecture, stock, config))
+    used = {name: tensor for name, tensor in stock.items() if name not in unused}
+    _check(folder, used, wanted)
+    return used
 
 
 def _check(folder: Path, stock: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -20,6 +20,10 @@ class Layout:
 
     config_class: ClassVar[str | None] = None
     """the configuration class of transformers that knows what a config.json leaves out"""
+    stock_class: ClassVar[str]
+    """the class that config.json names, of a masked language model with its head"""
+    base: ClassVar[str] = ""
+    """how the names of the encoder's weights begin; an encoder saved without its head leaves it off"""
     names: ClassVar[Names] = {}
     copies: ClassVar[tuple[str, ...]] = ()
     """endings of weights that some writers keep although they are tied to others"""

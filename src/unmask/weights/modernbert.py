@@ -26,6 +26,8 @@ class ModernBertLayout(Layout):
     """Folders of stock ModernBertForMaskedLM"""
 
     config_class = "ModernBertConfig"
+    stock_class = "ModernBertForMaskedLM"
+    base = "model."
     names: ClassVar[Names] = {
         "encoder.embedding.weight": "model.embeddings.tok_embeddings.weight",
         "encoder.embedding_norm.weight": "model.embeddings.norm.weight",
@@ -70,11 +72,9 @@ class ModernBertLayout(Layout):
             sep_token_id=special_ids.get("sep"),
             **_FIXED,
         )
-        return config.to_dict() | {"architectures": ["ModernBertForMaskedLM"], "dtype": "float32"}
+        return config.to_dict() | {"architectures": [self.stock_class], "dtype": "float32"}
 
     def architecture(self, config: Mapping[str, Any]) -> ModernBert | None:
-        if config["architectures"] != ["ModernBertForMaskedLM"]:
-            return None
         kinds = config["layer_types"]
         every = next((number for number in range(1, len(kinds)) if kinds[number] == "full_attention"), len(kinds))
         pattern = ["sliding_attention" if number % every else "full_attention" for number in range(len(kinds))]

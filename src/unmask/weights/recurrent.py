@@ -15,6 +15,7 @@ from unmask.weights.layout import Layout
 class LstmLayout(Layout):
     """Folders of model_type unmask-lstm."""
 
+    stock_class = "UnmaskLstmForMaskedLM"
     kind: ClassVar[type[Lstm | Gru]] = Lstm
 
     def config(
@@ -22,7 +23,7 @@ class LstmLayout(Layout):
     ) -> dict[str, Any]:
         return {
             "model_type": architecture.layout,
-            "architectures": [f"Unmask{self.kind.__name__}ForMaskedLM"],
+            "architectures": [self.stock_class],
             "dtype": "float32",
             "vocab_size": vocabulary_size,
             "hidden_size": architecture.width,
@@ -48,4 +49,5 @@ class LstmLayout(Layout):
 class GruLayout(LstmLayout):
     """Folders of model_type unmask-gru."""
 
+    stock_class = "UnmaskGruForMaskedLM"
     kind = Gru

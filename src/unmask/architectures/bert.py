@@ -1,0 +1,150 @@
+"""BERT (Devlin et al. 2019): a post-norm encoder with learned positions, token types and biases. Saved and loaded in
+the layout of the stock class (`unmask.weights`).
+
+Shapes: B rows, T tokens, K places, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from unmask.config import require
+from unmask.layers.attention import SelfAttention, at, visibility
+from unmask.layers.feedforward import FeedForward
+from unmask.layers.heads import BertHead
+from unmask.layers.norms import ShiftedNorm
+
+
+@dataclass(frozen=True)
+class Bert:
+    """The BERT encoder, without dropout; its named sizes are bert-tiny (4 M parameters) to bert-large (335 M)."""
+
+    layers: int = 4
+    """transformer layers"""
+    width: int = 256
+    """channels of a hidden state"""
+    heads: int = 4
+    """attention heads; divides the width"""
+    feedforward: int = 1024
+    """channels inside the feed-forward layer"""
+    positions: int = 512
+    """the longest row: each position is learned"""
+    types: int = 2
+    """kinds of segments that a token can belong to"""
+
+    layout: ClassVar = "bert"
+    packed_rows: ClassVar = True
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "feedforward", "positions", "types"):
+            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
+        require(
+            self.width % self.heads == 0,
+            f"architecture.heads={self.heads}: must divide architecture.width={self.width}",
+        )
+
+    def build(self, vocabulary_size: int) -> BertEncoder:
+        """The encoder with random weights (seed torch first)."""
+        return BertEncoder(self, vocabulary_size)
+
+
+# The sizes of Turc et al. 2019, "Well-Read Students Learn Better", and of Devlin et al. 2019; parameters with their
+# 30,522 words.
+
+
+def tiny() -> Bert:
+    """2 layers of 128: 4.4 M parameters."""
+    return Bert(layers=2, width=128, heads=2, feedforward=512)
+
+
+def mini() -> Bert:
+    """4 layers of 256: 11 M parameters."""
+    return Bert(layers=4, width=256, heads=4, feedforward=1024)
+
+
+def small() -> Bert:
+    """4 layers of 512: 29 M parameters."""
+    return Bert(layers=4, width=512, heads=8, feedforward=2048)
+
+
+def medium() -> Bert:
+    """8 layers of 512: 41 M parameters."""
+    return Bert(layers=8, width=512, heads=8, feedforward=2048)
+
+
+def base() -> Bert:
+    """12 layers of 768, the published base: 109 M parameters."""
+    return Bert(layers=12, width=768, heads=12, feedforward=3072)
+
+
+def large() -> Bert:
+    """24 layers of 1,024, the published large: 335 M parameters."""
+    return Bert(layers=24, width=1024, heads=16, feedforward=4096)
+
+
+class BertEncoder(nn.Module):
+    """Tokens in, hidden states out; knows no loss and no mask."""
+
+    prediction_head: ClassVar = BertHead
+
+    def __init__(self, config: Bert, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config, self.width = config, config.width
+        self.embedding = nn.Embedding(vocabulary_size, config.width)
+        self.position_embedding = nn.Embedding(config.positions, config.width)
+        self.type_embedding = nn.Embedding(config.types, config.width)
+        self.embedding_norm = ShiftedNorm(config.width)
+        self.layers = nn.ModuleList(
+            PostNormLayer(config.width, config.heads, config.feedforward) for _ in range(config.layers)
+        )
+        self.apply(start)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        groups: Tensor,
+        positions: Tensor,
+        places: Tensor | None = None,
+        types: Tensor | None = None,
+    ) -> Tensor:
+        """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost.
+
+        types (B,T): the segment that each token belongs to, 0 everywhere unless given.
+        """
+        of_type = self.type_embedding.weight[0] if types is None else self.type_embedding(types)
+        hidden = self.embedding_norm(self.embedding(tokens) + of_type + self.position_embedding(positions))
+        visible = visibility(groups, positions, hidden.dtype)
+        for number, layer in enumerate(self.layers):
+            last = number == len(self.layers) - 1
+            hidden = layer(hidden, visible, places if last else None)
+        return hidden
+
+
+class PostNormLayer(nn.Module):
+    """attention, add, norm; feed-forward, add, norm."""
+
+    def __init__(self, width: int, heads: int, feedforward: int) -> None:
+        super().__init__()
+        self.attention = SelfAttention(width, heads, bias=True)
+        self.attention_norm = ShiftedNorm(width)
+        self.feedforward = FeedForward(width, feedforward)
+        self.feedforward_norm = ShiftedNorm(width)
+
+    def forward(self, hidden: Tensor, visible: Tensor | None, places: Tensor | None) -> Tensor:
+        """hidden (B,T,D) -> (B,T,D), or (B,K,D) when only places (B,K) are asked of this layer."""
+        attended = self.attention(hidden, None, visible, places)
+        hidden = self.attention_norm((hidden if places is None else at(hidden, places)) + attended)
+        return self.feedforward_norm(hidden + self.feedforward(hidden))
+
+
+@torch.no_grad()
+def start(module: nn.Module) -> None:
+    """Truncated normal of 0.02 and biases of 0, as in the released BERT code; for `Module.apply`."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,15 @@
+"""Affine maps."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Linear(nn.Linear):
+    """torch's own, but its bias may stay in float32 under bf16 activations."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input (..., D) -> (..., E)."""
+        bias = None if self.bias is None else self.bias.to(input.dtype)
+        return F.linear(input, self.weight, bias)
