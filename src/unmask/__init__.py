@@ -5,10 +5,17 @@ The names below are imported on first use, so that `import unmask` costs nothing
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Torch's threads (libgomp) wait for each other by spinning. Where other work wants the cores too, a spinning thread
+# keeps the one it waits for from running: steps then took 20 times as long, with short spins not twice (docs/log.md).
+# Read when torch is loaded; what the user has set is left alone.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from unmask.evaluation import evaluate
