@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,15 @@ class Model:
                 f"a row of {tokens.shape[1]} tokens is longer than the {self.row_limit} {self.path} can read"
             )
         inputs = [given.to(self.device) for given in (tokens, groups, positions(groups), rows, columns)]
-        with torch.inference_mode():
+        with torch.inference_mode(), self._packed:
             return self.forward(*inputs).float().cpu()
+
+    @cached_property
+    def _packed(self) -> Any:
+        """What makes float32 products faster on the processor; it keeps the weights it has packed."""
+        from unmask.layers.packed import PackedLinears
+
+        return PackedLinears()
 
     def fill(self, text: str | list[str], **settings: Any) -> list[Any]:
         """Fill the blanks of a text (or of several): `unmask.generation.fill.fill` with this model."""

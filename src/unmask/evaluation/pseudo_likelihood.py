@@ -45,7 +45,7 @@ PLL_METRICS = Menu(
 """From where words start among the tokens of a text, bool (n,), to what is hidden while each token is asked for: the
 tokens from itself up to this place, int64 (n,)."""
 
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 4096
 """Tokens that go through the model together, padding included."""
 
 LOGITS_AT_ONCE = 1 << 24
