@@ -1,12 +1,12 @@
-"""Run all benchmarks, or those named: `python -m benchmarks throughput preparation`."""
+"""Run all benchmarks, or those named: `python -m benchmarks throughput scoring`."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import preparation, throughput
+from benchmarks import preparation, scoring, throughput
 
-ALL = {"throughput": throughput.main, "preparation": preparation.main}
+ALL = {"throughput": throughput.main, "preparation": preparation.main, "scoring": scoring.main}
 
 
 def main(names: list[str]) -> None:

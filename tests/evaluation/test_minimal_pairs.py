@@ -27,7 +27,7 @@ TOKENIZER = train_tokenizer([Document("d", TEXT, "s")], TokenizerSettings(kind="
 class Fond:
     """A model that likes some words, wherever they stand: likelier by one nat each."""
 
-    tokenizer, row_limit = TOKENIZER, 16
+    tokenizer, row_limit, device = TOKENIZER, 16, "cpu"
 
     def __init__(self, *words: str) -> None:
         self.logits = torch.zeros(TOKENIZER.vocabulary_size)

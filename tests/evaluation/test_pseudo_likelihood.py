@@ -113,7 +113,7 @@ class Spy:
     """A model for which all tokens are alike; it keeps the rows it was asked about."""
 
     def __init__(self, tokenizer, row_limit: int = 32) -> None:
-        self.tokenizer, self.row_limit = tokenizer, row_limit
+        self.tokenizer, self.row_limit, self.device = tokenizer, row_limit, "cpu"
         self.rows: list[tuple[list[int], list[int], int]] = []
 
     def predict(self, tokens, groups, rows, columns):

@@ -45,8 +45,8 @@ PLL_METRICS = Menu(
 """From where words start among the tokens of a text, bool (n,), to what is hidden while each token is asked for: the
 tokens from itself up to this place, int64 (n,)."""
 
-BATCH_TOKENS = 4096
-"""Tokens that go through the model together, padding included."""
+BATCH_TOKENS, BATCH_TOKENS_CUDA = 2048, 65536
+"""Tokens that go through the model together, padding included: what stays in a processor's cache, what fills a GPU."""
 
 LOGITS_AT_ONCE = 1 << 24
 """Logits asked for in one call: 64 MB in float32."""
@@ -122,13 +122,11 @@ def pseudo_perplexity(scores: Sequence[Score]) -> float:
     return math.exp(loss) if loss < 700 else math.inf
 
 
-def score(
-    model: Model, text: str | Sequence[str], *, metric: str = "original", batch_tokens: int = BATCH_TOKENS
-) -> Any:
+def score(model: Model, text: str | Sequence[str], *, metric: str = "original", batch_tokens: int | None = None) -> Any:
     """How likely the model finds a text (a Score) or several (a list of them); `metric` is on the menu PLL_METRICS.
 
-    `batch_tokens` tokens go through the model together. Raises SettingError for an unknown metric, DataError for a
-    text that is empty or longer than the model reads.
+    `batch_tokens` tokens go through the model together, by default as many as suit its device. Raises SettingError
+    for an unknown metric, DataError for a text that is empty or longer than the model reads.
     """
     texts = [text] if isinstance(text, str) else list(text)
     encoded = encoded_texts(model, texts)
@@ -192,7 +190,7 @@ def log_probabilities(
     texts: Sequence[str],
     encoded: Sequence[Encoded],
     metric: str = "original",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     label: str | None = None,
 ) -> list[np.ndarray]:
     """The log-probability in nats of every token of every text: float64 (n,) each.
@@ -200,6 +198,8 @@ def log_probabilities(
     A softmax in float32 at temperature 1. Texts of the same tokens, hidden in the same way, have equal values. With a
     `label` a progress bar of that name is shown.
     """
+    if batch_tokens is None:
+        batch_tokens = BATCH_TOKENS if model.device == "cpu" else BATCH_TOKENS_CUDA
     require(batch_tokens > 0, f"batch_tokens={batch_tokens}: a whole number from 1 is needed, e.g. {BATCH_TOKENS}")
     hidden = PLL_METRICS.load(metric)
     stops = [hidden(word_starts(text, tokens)) for text, tokens in zip(texts, encoded, strict=True)]

@@ -50,5 +50,17 @@ class MaskedObjective(nn.Module):
 
     def predict(self, tokens: Tensor, groups: Tensor, positions: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Logits (N,V) in float32 at the places (rows[n], columns[n]) of tokens (B,T)."""
-        hidden = self.encoder(tokens, groups, positions)
-        return self.head(hidden[rows, columns], self.encoder.embedding.weight)
+        places, slots = by_row(rows, columns, len(tokens))
+        hidden = self.encoder(tokens, groups, positions, places)  # (B,K,D)
+        return self.head(hidden[rows, slots], self.encoder.embedding.weight)
+
+
+def by_row(rows: Tensor, columns: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Places (N,), (N,) of `count` rows as places (B,K), K the most in a row, and where each stands in them (N,)."""
+    asked = torch.bincount(rows, minlength=count)
+    order = rows.argsort(stable=True)
+    slots = torch.empty_like(rows)
+    slots[order] = torch.arange(len(rows), device=rows.device) - (asked.cumsum(0) - asked)[rows[order]]
+    places = rows.new_zeros(count, max(1, int(asked.max())))
+    places[rows, slots] = columns
+    return places, slots
