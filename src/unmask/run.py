@@ -18,6 +18,7 @@ from unmask.corpus.settings import CorpusSettings
 from unmask.errors import ModelError
 from unmask.masking import Masking
 from unmask.objectives import OBJECTIVES
+from unmask.tokens.pairs import PAIRINGS
 from unmask.tokens.training import TokenizerSettings
 from unmask.training.optimizers import OPTIMIZERS
 from unmask.training.settings import Training
@@ -87,6 +88,11 @@ class Run:
             self.data.packing != "packed" or self.architecture.packed_rows,
             "data.packing=packed: a recurrent model cannot keep the documents of one row apart; "
             "set data.packing=document",
+        )
+        require(
+            self.data.packing in PAIRINGS or not self.objective.pairs,
+            "the objective needs pairs of segments: set data.packing=pairs (does the second follow the first?) "
+            "or data.packing=swapped (in which order do they stand?)",
         )
         longest = self.architecture.positions
         require(

@@ -32,7 +32,9 @@ def batch_of():
         taken = RowBatch(numbers, tokens, groups, words)
         ratio = masking.ratio_at(0.0)
         masked = masking.apply(taken, ratio, 0, seed, VOCABULARY)
+        pair = {"types": (column > lengths[:, None] // 2).astype(np.int64) * groups, "labels": numbers % 2}
         arrays = (numbers, *masked[:2], groups, positions(groups), masked.places, (words > 0).sum(axis=1))
-        return Batch(*map(torch.from_numpy, arrays), ratio=ratio)
+        pair = {name: torch.from_numpy(part) for name, part in pair.items()}
+        return Batch(*map(torch.from_numpy, arrays), ratio=ratio, **pair)
 
     return made

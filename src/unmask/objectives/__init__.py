@@ -8,6 +8,7 @@ OBJECTIVES = Menu(
     "objective",
     {
         "masked_language_modeling": "unmask.objectives.masked_language_modeling:MaskedLanguageModeling",
+        "bert_pretraining": "unmask.objectives.bert_pretraining:BertPretraining",
         "masked_diffusion": "unmask.objectives.masked_diffusion:MaskedDiffusion",
     },
 )

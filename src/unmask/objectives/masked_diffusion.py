@@ -10,7 +10,7 @@ Shapes: B rows, T tokens, K places asked in a row, D width, V vocabulary, N toke
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -29,6 +29,8 @@ class MaskedDiffusion:
     Meant for masking.schedule=uniform from near 0 to near 1 (weighting mdlm) or cosine_law (weighting none), with
     masking.mask_share=1: the recipe `diffusion` is the first.
     """
+
+    pairs: ClassVar = False
 
     weighting: str = "mdlm"
     """mdlm (each row's loss is divided by its share of masked tokens, then by all tokens: the likelihood bound) or none

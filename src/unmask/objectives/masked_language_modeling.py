@@ -18,6 +18,9 @@ from unmask.batches import IGNORE, Batch
 class MaskedLanguageModeling:
     """Cross-entropy on the hidden tokens; the vocabulary projection runs on the asked places only."""
 
+    pairs: ClassVar = False
+    """whether rows must be pairs of segments"""
+
     def build(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None) -> MaskedObjective:
         """The encoder with its head; with token_counts (V,) the output bias starts at the corpus's frequencies."""
         return MaskedObjective(encoder, vocabulary_size, token_counts)

@@ -16,6 +16,7 @@ RECIPES = Menu(
         "bert-medium": "unmask.recipes.bert:bert_medium",
         "bert-base": "unmask.recipes.bert:bert_base",
         "bert-large": "unmask.recipes.bert:bert_large",
+        "bert-pretraining": "unmask.recipes.bert:bert_pretraining",
         "lstm": "unmask.recipes.recurrent:lstm",
         "gru": "unmask.recipes.recurrent:gru",
         "diffusion": "unmask.recipes.diffusion:diffusion",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from unmask.architectures import bert as sizes
+from unmask.config import changed
+from unmask.objectives.bert_pretraining import BertPretraining
 from unmask.run import Run
 
 
@@ -39,6 +41,19 @@ def bert_base() -> Run:
 def bert_large() -> Run:
     """BERT-large: 24 layers of 1,024, for several GPUs."""
     return _of("bert-large", sizes.large())
+
+
+def bert_pretraining() -> Run:
+    """BERT as it was published, 4 layers: masked tokens and next sentences, over pairs of neighbouring segments.
+
+    Sentence order instead: data.packing=swapped. Another size: architecture=bert-small
+    """
+    return changed(
+        _of("bert-pretraining", sizes.Bert()),
+        data={"packing": "pairs"},
+        masking={"ratio": 0.15, "ratio_end": None},
+        objective=BertPretraining(),
+    )
 
 
 def _of(name: str, architecture: sizes.Bert) -> Run:

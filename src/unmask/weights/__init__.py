@@ -29,6 +29,8 @@ LAYOUTS = {
     "modernbert": "unmask.weights.modernbert:ModernBertLayout",
 }
 """From the `model_type` of config.json to the layout, imported on use."""
+PAIR_HEAD = "pair."
+"""How the weights of the second head of `bert_pretraining` begin, where the layout has no name for them."""
 
 
 def layout_of(name: str) -> Layout:
@@ -128,7 +130,7 @@ def _fitting(
     folder: Path, layout: Layout, stock: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """The weights that are wanted, all of them; what is known to be of no use is named and left out."""
-    unused = sorted(name for name in stock.keys() - wanted.keys() if name.startswith(layout.unused))
+    unused = sorted(name for name in stock.keys() - wanted.keys() if name.startswith((*layout.unused, PAIR_HEAD)))
     if unused:
         console.warn(f"{folder}: weights that a masked-LM model does not use: {', '.join(unused)}")
     used = {name: tensor for name, tensor in stock.items() if name not in unused}

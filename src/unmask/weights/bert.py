@@ -57,6 +57,8 @@ class BertLayout(Layout):
                 "encoder.layers.{}.feedforward_norm": "bert.encoder.layer.{}.output.LayerNorm",
                 "head.dense": "cls.predictions.transform.dense",
                 "head.norm": "cls.predictions.transform.LayerNorm",
+                "pair.pooler": "bert.pooler.dense",
+                "pair.output": "cls.seq_relationship",
             }
         ),
     }
