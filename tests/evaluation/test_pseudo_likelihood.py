@@ -165,6 +165,10 @@ def test_texts_of_the_same_tokens_have_the_same_score_to_the_last_bit(model):
     assert first.total != other.total
 
 
+def test_no_texts_have_no_scores(model):
+    assert model.score([]) == []
+
+
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 200), st.integers(1, 20))
 def test_batches_hold_every_row_once_and_hardly_any_padding(lengths, tokens, rows):
     given_lengths = np.array(lengths)
@@ -205,11 +209,19 @@ def test_tokens_that_share_a_word_by_their_offsets_are_not_parted(kind, text):
     [encoded] = tokenizer.encode([text])
     words = [match.span() for match in re.finditer(r"[一-鿿]|[^\W一-鿿]+(?:'[^\W一-鿿]+)*|[^\w\s]", text)]
     before: set[int] = set()
-    for start, end, new in zip(encoded.starts, encoded.ends, word_starts(text, encoded), strict=True):
+    for start, end, new in zip(encoded.starts, encoded.ends, word_starts([text], [encoded])[0], strict=True):
         touched = {number for number, (a, b) in enumerate(words) if start < b and end > a}
         assert new == before.isdisjoint(touched)
         before |= touched
     assert len(before) == len(words)
+
+
+def test_the_words_of_a_text_do_not_depend_on_the_texts_beside_it(model):
+    texts = ["The wall", "s", "'s why.", "\u0301a", "Leaves"]
+    encoded = model.tokenizer.encode(texts)
+    together = word_starts(texts, encoded)
+    alone = [word_starts([text], [tokens])[0] for text, tokens in zip(texts, encoded, strict=True)]
+    assert [each.tolist() for each in together] == [each.tolist() for each in alone]
 
 
 # ---------------------------------------------------------------- what cannot be scored

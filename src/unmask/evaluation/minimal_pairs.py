@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from unmask.config import require
 from unmask.corpus.files import COMPRESSIONS, text_lines
 from unmask.errors import DataError
-from unmask.evaluation.pseudo_likelihood import encoded_texts, log_probabilities
+from unmask.evaluation.pseudo_likelihood import encoded_texts, log_probabilities, word_starts
 from unmask.seeding import text_key
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def _draw(pair: Pair) -> int:
 def judged(model: Model, pairs: list[Pair], metric: str = "original") -> list[bool]:
     """Whether the good sentence of each pair is strictly likelier than the bad one, sums of float32 log-softmaxes."""
     texts = [text for pair in pairs for text in (pair.good, pair.bad)]
-    values = log_probabilities(model, texts, encoded_texts(model, texts), metric, label="minimal pairs")
+    encoded = encoded_texts(model, texts)
+    values = log_probabilities(model, encoded, word_starts(texts, encoded), metric, label="minimal pairs")
     totals = [float(scored.sum()) for scored in values]
     return [good > bad for good, bad in zip(totals[::2], totals[1::2], strict=True)]
 

@@ -20,6 +20,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,16 +130,19 @@ def score(model: Model, text: str | Sequence[str], *, metric: str = "original", 
     for an unknown metric, DataError for a text that is empty or longer than the model reads.
     """
     texts = [text] if isinstance(text, str) else list(text)
+    if not texts:
+        return []
     encoded = encoded_texts(model, texts)
-    values = log_probabilities(model, texts, encoded, metric, batch_tokens, label="scoring")
-    scores = [_score(model, one, tokens, scored) for one, tokens, scored in zip(texts, encoded, values, strict=True)]
+    starts = word_starts(texts, encoded)
+    values = log_probabilities(model, encoded, starts, metric, batch_tokens, label="scoring")
+    scores = list(map(partial(_score, model), texts, encoded, starts, values))
     return scores[0] if isinstance(text, str) else scores
 
 
-def _score(model: Model, text: str, encoded: Encoded, values: np.ndarray) -> Score:
+def _score(model: Model, text: str, encoded: Encoded, new: np.ndarray, values: np.ndarray) -> Score:
     starts, ends, scored = encoded.starts.tolist(), encoded.ends.tolist(), values.tolist()
     spelled = map(model.tokenizer.token, encoded.ids.tolist())
-    first = np.flatnonzero(word_starts(text, encoded)).tolist()
+    first = np.flatnonzero(new).tolist()
     return Score(
         text=text,
         tokens=tuple(map(Piece, spelled, starts, ends, scored)),
@@ -176,10 +180,17 @@ def encoded_texts(model: Model, texts: Sequence[str]) -> list[Encoded]:
     return encoded
 
 
-def word_starts(text: str, encoded: Encoded) -> np.ndarray:
-    """Whether a new word begins with each token: bool (n,). Tokens that overlap one word are not parted."""
-    first, stop = overlapped(word_spans(text), encoded.starts, encoded.ends)
-    return first >= np.concatenate([[0], np.maximum.accumulate(stop)[:-1]])
+def word_starts(texts: Sequence[str], encoded: Sequence[Encoded]) -> list[np.ndarray]:
+    """Whether a new word begins with each token of each text: bool (n,). Tokens that overlap one word are not parted.
+
+    The words of all texts are found at once, in one text with line breaks between them.
+    """
+    lengths = np.array([len(text) + 1 for text in texts])
+    before = np.repeat(np.cumsum(lengths) - lengths, [len(tokens) for tokens in encoded])
+    starts, ends = (np.concatenate(side) + before for side in zip(*((e.starts, e.ends) for e in encoded), strict=True))
+    first, stop = overlapped(word_spans("\n".join(texts)), starts, ends)
+    new = first >= np.concatenate([[0], np.maximum.accumulate(stop)[:-1]])
+    return np.split(new, np.cumsum([len(tokens) for tokens in encoded])[:-1])
 
 
 # ---------------------------------------------------------------- asking the model
@@ -187,13 +198,13 @@ def word_starts(text: str, encoded: Encoded) -> np.ndarray:
 
 def log_probabilities(
     model: Model,
-    texts: Sequence[str],
     encoded: Sequence[Encoded],
+    word_starts: Sequence[np.ndarray],
     metric: str = "original",
     batch_tokens: int | None = None,
     label: str | None = None,
 ) -> list[np.ndarray]:
-    """The log-probability in nats of every token of every text: float64 (n,) each.
+    """The log-probability in nats of every token of every text, from its `word_starts`: float64 (n,) each.
 
     A softmax in float32 at temperature 1. Texts of the same tokens, hidden in the same way, have equal values. With a
     `label` a progress bar of that name is shown.
@@ -202,7 +213,7 @@ def log_probabilities(
         batch_tokens = BATCH_TOKENS if model.device == "cpu" else BATCH_TOKENS_CUDA
     require(batch_tokens > 0, f"batch_tokens={batch_tokens}: a whole number from 1 is needed, e.g. {BATCH_TOKENS}")
     hidden = PLL_METRICS.load(metric)
-    stops = [hidden(word_starts(text, tokens)) for text, tokens in zip(texts, encoded, strict=True)]
+    stops = [hidden(starts) for starts in word_starts]
     seen: dict[tuple[bytes, bytes], int] = {}
     same = [
         seen.setdefault((tokens.ids.tobytes(), stop.tobytes()), len(seen))
