@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unmask.menu import Menu
 
+_TRANSFORMER = "unmask.architectures.transformer"
 _BERT = "unmask.architectures.bert"
 _RECURRENT = "unmask.architectures.recurrent"
 _MODERNBERT = "unmask.architectures.modernbert"
@@ -13,6 +14,9 @@ ARCHITECTURES = Menu(
     {
         "lstm": f"{_RECURRENT}:Lstm",
         "gru": f"{_RECURRENT}:Gru",
+        "transformer": f"{_TRANSFORMER}:Transformer",
+        "transformer-base": f"{_TRANSFORMER}:base",
+        "transformer-prenorm": f"{_TRANSFORMER}:prenorm",
         "bert": f"{_BERT}:Bert",
         "bert-tiny": f"{_BERT}:tiny",
         "bert-mini": f"{_BERT}:mini",

@@ -1,6 +1,7 @@
-"""Rotary positions (Su et al. 2021, RoFormer): queries and keys are turned by an angle that grows with the position.
+"""Positions: rotary ones (Su et al. 2021, RoFormer), by which queries and keys are turned by an angle that grows with
+the position, and fixed waves (Vaswani et al. 2017, section 3.5), which are added to the tokens.
 
-Shapes: B rows, T tokens, H heads, C channels of a head.
+Shapes: B rows, T tokens, D width, H heads, C channels of a head.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Angles(NamedTuple):
@@ -39,3 +40,28 @@ def turn(x: Tensor, by: Angles, out: Tensor | None = None) -> Tensor:
 def back(by: Angles) -> Angles:
     """The angles that undo a turn; turning back is also the gradient of turning."""
     return Angles(by.cosine, -by.sine)
+
+
+def sinusoids(positions: int, width: int) -> Tensor:
+    """sin and cos of p / 10000^(2k/D) in turn, over sqrt(D): (positions, D).
+
+    The paper multiplies the token embeddings by sqrt(D) instead; before a norm the two are the same.
+    """
+    frequencies = 10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    phase = torch.arange(positions, dtype=torch.float64)[:, None] * frequencies  # (P, D/2)
+    waves = torch.stack([phase.sin(), phase.cos()], -1).flatten(1)[:, :width]
+    return (waves / width**0.5).float()
+
+
+class SinusoidalPositions(nn.Module):
+    """The table of `sinusoids`, which nothing learns."""
+
+    table: Tensor
+
+    def __init__(self, positions: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("table", sinusoids(positions, width), persistent=False)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """positions (B,T) -> (B,T,D), float32."""
+        return self.table[positions]

@@ -9,6 +9,8 @@ RECIPES = Menu(
     {
         "demo": "unmask.recipes.modernbert:demo",
         "modernbert": "unmask.recipes.modernbert:modernbert",
+        "transformer": "unmask.recipes.transformer:transformer",
+        "transformer-prenorm": "unmask.recipes.transformer:transformer_prenorm",
         "bert": "unmask.recipes.bert:bert",
         "bert-tiny": "unmask.recipes.bert:bert_tiny",
         "bert-mini": "unmask.recipes.bert:bert_mini",

@@ -26,6 +26,7 @@ LAYOUTS = {
     "unmask-lstm": "unmask.weights.recurrent:LstmLayout",
     "unmask-gru": "unmask.weights.recurrent:GruLayout",
     "bert": "unmask.weights.bert:BertLayout",
+    "roberta-prelayernorm": "unmask.weights.bert:RobertaPreLayerNormLayout",
     "modernbert": "unmask.weights.modernbert:ModernBertLayout",
 }
 """From the `model_type` of config.json to the layout, imported on use."""

@@ -1,4 +1,7 @@
-"""The layout of stock `BertForMaskedLM`."""
+"""The layouts of stock `BertForMaskedLM` and `RobertaPreLayerNormForMaskedLM`: `bert`, and `transformer` in both forms.
+
+What a stock class keeps and `transformer` does not is written as it acts: token types as zeros, waves as a table.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from unmask.architectures.bert import Bert
+from unmask.architectures.transformer import Transformer
+from unmask.layers.positions import sinusoids
 from unmask.weights.layout import Layout, Names
 
-# What the stock class offers and ours leaves out: a folder that uses it is loaded by the stock class instead.
+# What the stock classes offer and ours leave out: a folder that uses it is loaded by the stock class instead.
 _FIXED = {
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-12,
@@ -19,23 +28,29 @@ _FIXED = {
 }
 # As the original TensorFlow code called the two weights of a layer norm.
 _OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+_TYPES, _POSITIONS = "encoder.type_embedding.weight", "encoder.position_embedding.weight"
 
 
-def layer_names(stock: str, layer: str) -> dict[str, str | tuple[str, ...]]:
-    """The names of BERT's layers from ours to the file's, where `stock` and `layer` begin the two."""
-    projection = tuple(f"{stock}.attention.self.{part}" for part in ("query", "key", "value"))
-    plain = {"attention.output": "attention.output.dense", "feedforward.projection": "intermediate.dense"}
-    plain |= {"feedforward.output": "output.dense"}
-    names: dict[str, str | tuple[str, ...]] = {}
+def _names(base: str, modules: Mapping[str, str]) -> dict[str, str | tuple[str, ...]]:
+    """What the layouts have in common, and the weights and biases of further `modules`."""
+    layer, ours = f"{base}.encoder.layer.{{}}", "encoder.layers.{}"
+    modules = {
+        "encoder.embedding_norm": f"{base}.embeddings.LayerNorm",
+        f"{ours}.attention.output": f"{layer}.attention.output.dense",
+        f"{ours}.feedforward.projection": f"{layer}.intermediate.dense",
+        f"{ours}.feedforward.output": f"{layer}.output.dense",
+        **modules,
+    }
+    names: dict[str, str | tuple[str, ...]] = {
+        "encoder.embedding.weight": f"{base}.embeddings.word_embeddings.weight",
+        _POSITIONS: f"{base}.embeddings.position_embeddings.weight",
+        _TYPES: f"{base}.embeddings.token_type_embeddings.weight",
+    }
     for kind in ("weight", "bias"):
-        names[f"{layer}.attention.projection.{kind}"] = tuple(f"{part}.{kind}" for part in projection)
-        names |= {f"{layer}.{ours}.{kind}": f"{stock}.{theirs}.{kind}" for ours, theirs in plain.items()}
+        parts = tuple(f"{layer}.attention.self.{part}.{kind}" for part in ("query", "key", "value"))
+        names[f"{ours}.attention.projection.{kind}"] = parts
+        names |= {f"{name}.{kind}": f"{theirs}.{kind}" for name, theirs in modules.items()}
     return names
-
-
-def both(names: Mapping[str, str]) -> dict[str, str]:
-    """The names of modules as those of their weights and biases."""
-    return {f"{ours}.{kind}": f"{theirs}.{kind}" for ours, theirs in names.items() for kind in ("weight", "bias")}
 
 
 class BertLayout(Layout):
@@ -45,58 +60,65 @@ class BertLayout(Layout):
     stock_class = "BertForMaskedLM"
     base = "bert."
     names: ClassVar[Names] = {
-        "encoder.embedding.weight": "bert.embeddings.word_embeddings.weight",
-        "encoder.position_embedding.weight": "bert.embeddings.position_embeddings.weight",
-        "encoder.type_embedding.weight": "bert.embeddings.token_type_embeddings.weight",
         "head.bias": "cls.predictions.bias",
-        **layer_names("bert.encoder.layer.{}", "encoder.layers.{}"),
-        **both(
+        **_names(
+            "bert",
             {
-                "encoder.embedding_norm": "bert.embeddings.LayerNorm",
                 "encoder.layers.{}.attention_norm": "bert.encoder.layer.{}.attention.output.LayerNorm",
                 "encoder.layers.{}.feedforward_norm": "bert.encoder.layer.{}.output.LayerNorm",
                 "head.dense": "cls.predictions.transform.dense",
                 "head.norm": "cls.predictions.transform.LayerNorm",
                 "pair.pooler": "bert.pooler.dense",
                 "pair.output": "cls.seq_relationship",
-            }
+            },
         ),
     }
     copies = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "embeddings.position_ids")
     unused = ("bert.pooler.", "cls.seq_relationship.")
 
-    def config(self, architecture: Bert, vocabulary_size: int, special_ids: Mapping[str, int | None]) -> dict[str, Any]:
-        from transformers import BertConfig
+    def reserved(self, config: Mapping[str, Any]) -> int:
+        """How many rows of the position table come before that of the first token."""
+        return 0
 
-        config = BertConfig(
+    def config(
+        self, architecture: Bert | Transformer, vocabulary_size: int, special_ids: Mapping[str, int | None]
+    ) -> dict[str, Any]:
+        import transformers
+
+        special = {"pad_token_id": special_ids.get("pad") or 0}
+        config = getattr(transformers, self.config_class)(
             vocab_size=vocabulary_size,
             hidden_size=architecture.width,
             num_hidden_layers=architecture.layers,
             num_attention_heads=architecture.heads,
             intermediate_size=architecture.feedforward,
-            max_position_embeddings=architecture.positions,
-            type_vocab_size=architecture.types,
+            max_position_embeddings=architecture.positions + self.reserved(special),
+            type_vocab_size=architecture.types if isinstance(architecture, Bert) else 2,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
-            pad_token_id=special_ids.get("pad"),
             bos_token_id=special_ids.get("cls"),
             eos_token_id=special_ids.get("sep"),
+            **special,
             **_FIXED,
         )
         return config.to_dict() | {"architectures": [self.stock_class], "dtype": "float32"}
 
-    def architecture(self, config: Mapping[str, Any]) -> Bert | None:
+    def architecture(self, config: Mapping[str, Any]) -> Bert | Transformer | None:
         absolute = config.get("position_embedding_type", "absolute") == "absolute"
         if not absolute or any(config[key] != value for key, value in _FIXED.items()):
             return None
-        return Bert(
+        return self.of_sizes(
+            config,
             layers=config["num_hidden_layers"],
             width=config["hidden_size"],
             heads=config["num_attention_heads"],
             feedforward=config["intermediate_size"],
-            positions=config["max_position_embeddings"],
-            types=config["type_vocab_size"],
+            positions=config["max_position_embeddings"] - self.reserved(config),
         )
+
+    def of_sizes(self, config: Mapping[str, Any], **sizes: int) -> Bert | Transformer:
+        """Our settings with these sizes."""
+        return Bert(**sizes, types=config["type_vocab_size"])
 
     def readable(self, folder: Path) -> bool:
         """Older folders hold a pytorch_model.bin alone, which the stock class knows how to read."""
@@ -106,3 +128,60 @@ class BertLayout(Layout):
         for old, new in _OLD.items():
             name = name.replace(old, new)
         return name
+
+    def stock(
+        self, architecture: Bert | Transformer, weights: Mapping[str, Tensor], config: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        if isinstance(architecture, Transformer):
+            weights = _acting(architecture, config["type_vocab_size"]) | dict(weights)
+        table = F.pad(weights[_POSITIONS], (0, 0, self.reserved(config), 0))
+        return super().stock(architecture, {**weights, _POSITIONS: table}, config)
+
+    def ours(
+        self, architecture: Bert | Transformer, stock: Mapping[str, Tensor], config: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        weights = super().ours(architecture, stock, config)
+        weights[_POSITIONS] = weights[_POSITIONS][self.reserved(config) :]
+        if isinstance(architecture, Transformer):
+            weights[_POSITIONS] = weights[_POSITIONS] + weights.pop(_TYPES)[0]  # every token is of the first type
+            if architecture.position_kind == "sinusoidal":
+                del weights[_POSITIONS]
+        return weights
+
+
+class RobertaPreLayerNormLayout(BertLayout):
+    """Folders of stock RobertaPreLayerNormForMaskedLM."""
+
+    config_class = "RobertaPreLayerNormConfig"
+    stock_class = "RobertaPreLayerNormForMaskedLM"
+    base = "roberta_prelayernorm."
+    names: ClassVar[Names] = {
+        "head.bias": "lm_head.bias",
+        **_names(
+            "roberta_prelayernorm",
+            {
+                "encoder.layers.{}.attention_norm": "roberta_prelayernorm.encoder.layer.{}.attention.LayerNorm",
+                "encoder.layers.{}.feedforward_norm": "roberta_prelayernorm.encoder.layer.{}.intermediate.LayerNorm",
+                "encoder.final_norm": "roberta_prelayernorm.LayerNorm",
+                "head.dense": "lm_head.dense",
+                "head.norm": "lm_head.layer_norm",
+            },
+        ),
+    }
+    copies = ("lm_head.decoder.weight", "lm_head.decoder.bias", "embeddings.position_ids")
+    unused = ("roberta_prelayernorm.pooler.",)
+
+    def reserved(self, config: Mapping[str, Any]) -> int:
+        """RoBERTa counts from the number after its padding token's (its code, `create_position_ids`)."""
+        return int(config["pad_token_id"]) + 1
+
+    def of_sizes(self, config: Mapping[str, Any], **sizes: int) -> Transformer:
+        return Transformer(**sizes, norm="pre", position_kind="learned")
+
+
+def _acting(architecture: Transformer, types: int) -> dict[str, Tensor]:
+    """The tables that a stock class has and this architecture has not, such that they act as if they were not there."""
+    tables = {_TYPES: torch.zeros(types, architecture.width)}
+    if architecture.position_kind == "sinusoidal":
+        tables[_POSITIONS] = sinusoids(architecture.positions, architecture.width)
+    return tables

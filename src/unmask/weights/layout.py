@@ -18,8 +18,8 @@ Names = Mapping[str, str | tuple[str, ...]]
 class Layout:
     """One layout of model folders; a subclass says `config`, `architecture` and the table `names`."""
 
-    config_class: ClassVar[str | None] = None
-    """the configuration class of transformers that knows what a config.json leaves out"""
+    config_class: ClassVar[str] = ""
+    """the configuration class of transformers that knows what a config.json leaves out; none for layouts of ours"""
     stock_class: ClassVar[str]
     """the class that config.json names, of a masked language model with its head"""
     base: ClassVar[str] = ""
@@ -40,7 +40,7 @@ class Layout:
 
     def filled(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json with the defaults that writers leave out."""
-        if self.config_class is None:
+        if not self.config_class:
             return dict(config)
         import transformers
 
