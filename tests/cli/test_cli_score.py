@@ -100,9 +100,10 @@ def test_a_suite_is_shown_as_tables(unmask):
     code, out, err = unmask("evaluate", "bert", "--suite", "blimp", "--data", "blimp", "--sample", "4")
     assert code == 0
     lines = [line.split() for line in out.splitlines() if line.strip()]
-    assert lines[0][:4] == ["bert", "on", "blimp:", lines[0][3]]
-    for name in ("syntax", "agreement", "agreement_1"):
-        assert [name, *lines[0][3:5]] in lines
+    share, sign = lines[0][3:5]
+    assert lines[0] == ["bert", "on", "blimp:", share, sign, "right", "of", "4", "pairs"]
+    for group, name in (("field", "syntax"), ("linguistics_term", "agreement"), ("UID", "agreement_1")):
+        assert lines[lines.index([group, "right"]) + 1] == [name, share, sign]
     assert err.splitlines()[-1].startswith("next: ")
 
 

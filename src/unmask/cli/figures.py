@@ -47,12 +47,13 @@ def shown(key: str, value: float | None) -> str:
 
 def suite_tables(figures: Mapping[str, Any], title: str) -> Group:
     """The accuracies of a suite: overall, then a table for each of its groupings, from the weakest name up."""
-    tables = [table(f"{title}: {_percent(figures['accuracy'])} right", ["", ""], [])]
+    overall = Text.assemble((title, "bold"), f": {_percent(figures['accuracy'])} right of {figures['pairs']:,} pairs")
+    parts: list[Any] = [overall]
     for group, accuracies in figures.items():
         if isinstance(accuracies, Mapping):
             rows = [[name, _percent(share)] for name, share in sorted(accuracies.items(), key=lambda pair: pair[1])]
-            tables.append(table(group, [group, "right"], rows))
-    return Group(*tables)
+            parts += ["", table("", [group, "right"], rows)]
+    return Group(*parts)
 
 
 def _percent(share: float) -> str:
