@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from unmask.architectures import ARCHITECTURES
 from unmask.config import choice, from_dict, require, section
 from unmask.corpus.settings import CorpusSettings
-from unmask.errors import ModelError
+from unmask.errors import ModelError, UnmaskError
 from unmask.masking import Masking
 from unmask.objectives import OBJECTIVES
 from unmask.tokens.pairs import PAIRINGS
@@ -108,7 +108,7 @@ def pretrain(run: Run, to: str | Path | None = None, display: Display | None = N
     """Train a masked language model and leave it in `to`/model (default runs/<name>).
 
     SettingError when the folder exists or the settings do not fit; Stopped when the run was asked to stop: it is saved,
-    and `resume` goes on.
+    and `resume` goes on. Where nothing was trained because of a mistake, no folder is left in the way of the next try.
     """
     from unmask import stages
     from unmask.training.parallel import process_group
@@ -116,7 +116,11 @@ def pretrain(run: Run, to: str | Path | None = None, display: Display | None = N
     folder = Path(to or Path("runs") / run.name)
     with process_group() as me:
         stages.started(run.checked(), folder, me)
-        return _trained(folder, me, display)
+        try:
+            return _trained(folder, me, display)
+        except UnmaskError as error:
+            stages.given_up(folder, me, error)
+            raise
 
 
 def resume(folder: str | Path, display: Display | None = None) -> Outcome:

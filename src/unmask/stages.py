@@ -23,7 +23,7 @@ from unmask import console
 from unmask.batches import Batches
 from unmask.config import to_dict
 from unmask.distributed import World
-from unmask.errors import DataError, ModelError, SettingError
+from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
 from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
 from unmask.models import positions, write_token_counts
@@ -86,6 +86,12 @@ def _make(run: Run, folder: Path) -> None:
         raise SettingError(
             f"{folder} cannot be written ({error.strerror}): take another folder with --to PATH"
         ) from None
+
+
+def given_up(folder: Path, me: World, error: UnmaskError) -> None:
+    """Remove a run folder that holds nothing but run.json, unless the run was stopped and can go on."""
+    if me.first and not isinstance(error, Stopped) and [path.name for path in folder.iterdir()] == ["run.json"]:
+        shutil.rmtree(folder)
 
 
 def found(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from unmask import run as runs
 from unmask.config import changed, overridden, to_dict
 from unmask.distributed import World
-from unmask.errors import ModelError, SettingError, Stopped
+from unmask.errors import ModelError, SettingError, Stopped, UnmaskError
 from unmask.training import fit
 
 
@@ -166,6 +166,12 @@ def test_an_existing_run_is_never_overwritten(run, tmp_path):
     with pytest.raises(SettingError, match=r"exists already: go on with --resume .*, or take another folder with --to"):
         runs.pretrain(run, tmp_path / "run")
     assert (tmp_path / "run" / "precious.txt").read_text() == "mine"
+
+
+def test_a_mistake_leaves_no_folder_in_the_way_of_the_next_try(run, tmp_path):
+    with pytest.raises(UnmaskError, match="no such"):
+        runs.pretrain(changed(run, data={"store": None, "source": str(tmp_path / "nothere")}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
