@@ -168,7 +168,8 @@ def test_an_existing_run_is_never_overwritten(run, tmp_path):
     assert (tmp_path / "run" / "precious.txt").read_text() == "mine"
 
 
-def test_a_mistake_leaves_no_folder_in_the_way_of_the_next_try(run, tmp_path):
+def test_a_mistake_leaves_no_folder_in_the_way_of_the_next_try(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UnmaskError, match="no such"):
         runs.pretrain(changed(run, data={"store": None, "source": str(tmp_path / "nothere")}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
