@@ -6,12 +6,14 @@ rounds, so that a slow minute hits both sides.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,20 @@ def rounds(module: str, contestants: list[str], count: int, settings: dict[str, 
             results[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
             print(f"round {number + 1} of {count}  {name:<22} {results[name][-1]}", flush=True)
     return results
+
+
+def started(
+    contestants: list[str], contestant: Callable[[str, dict[str, Any]], dict], main: Callable[[], None]
+) -> None:
+    """What a benchmark's module does as a program: be one contestant when `rounds` says so, else measure them all."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--contestant", choices=contestants)
+    parser.add_argument("--settings", type=json.loads)
+    given = parser.parse_args()
+    if given.contestant:
+        print(json.dumps(contestant(given.contestant, given.settings)))
+    else:
+        main()
 
 
 def ratio(results: dict[str, list[dict]], ours: str, peer: str, figure: str) -> dict[str, float]:

@@ -11,7 +11,6 @@ Reads $UNMASK_DATA/text/en (jsonl.zst). Peak memory is the proportional set size
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -22,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import keep, ratio, rounds
+from benchmarks.measuring import keep, ratio, rounds, started
 
 CONTESTANTS = ["ours-half", "ours", "datasets", "raw-tokenizer"]
 ROUNDS = 3
@@ -151,11 +150,4 @@ class _Memory:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--contestant", choices=CONTESTANTS)
-    parser.add_argument("--settings", type=json.loads)
-    given = parser.parse_args()
-    if given.contestant:
-        print(json.dumps(contestant(given.contestant, given.settings)))
-    else:
-        main()
+    started(CONTESTANTS, contestant, main)

@@ -11,8 +11,6 @@ compared in sentences a second only when those agree to 1e-3.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import statistics
 import tempfile
@@ -21,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import keep, ratio, rounds
+from benchmarks.measuring import keep, ratio, rounds, started
 
 PEERS = ["minicons", "minicons-batch", "loop"]
 SETTINGS = {
@@ -138,11 +136,4 @@ def _loop(folder: str, batch: int) -> Totals:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--contestant", choices=["ours", *PEERS])
-    parser.add_argument("--settings", type=json.loads)
-    given = parser.parse_args()
-    if given.contestant:
-        print(json.dumps(contestant(given.contestant, given.settings)))
-    else:
-        main()
+    started(CONTESTANTS, contestant, main)

@@ -10,14 +10,12 @@ A step is everything from a masked batch to updated weights.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.measuring import keep, ratio, rounds
+from benchmarks.measuring import keep, ratio, rounds, started
 
 CONTESTANTS = ["stock", "stock-sparse", "ours-adamw", "ours-muon"]
 SETTINGS = {
@@ -137,11 +135,4 @@ def _stock(settings: dict[str, Any], *, sparse: bool) -> Callable[[], object]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--contestant", choices=CONTESTANTS)
-    parser.add_argument("--settings", type=json.loads)
-    given = parser.parse_args()
-    if given.contestant:
-        print(json.dumps(contestant(given.contestant, given.settings)))
-    else:
-        main()
+    started(CONTESTANTS, contestant, main)
