@@ -136,4 +136,4 @@ def _loop(folder: str, batch: int) -> Totals:
 
 
 if __name__ == "__main__":
-    started(CONTESTANTS, contestant, main)
+    started(["ours", *PEERS], contestant, main)
