@@ -26,7 +26,8 @@ PAIR = ("types", "labels")
 
 @dataclass(frozen=True)
 class Batch:
-    """Masked rows as int64 tensors. `ratio` is the share that was to be masked."""
+    """Masked rows as int64 tensors. `ratio` is the share that was to be masked, the highest where each row draws its
+    own."""
 
     numbers: Tensor
     """(B,) the rows' numbers, to name them by"""
@@ -50,6 +51,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def masked_share(self) -> float:
+        """The share of tokens that is asked among those that could have been: what `ratio` came to."""
+        return int((self.targets != IGNORE).sum()) / max(1, int(self.maskable.sum()))
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""

@@ -65,6 +65,10 @@ def knowing(probabilities: list[float], weighting: str):
     return objective
 
 
+def test_the_masked_share_of_a_batch_is_what_is_asked_of_what_could_be():
+    assert of_two_rows().masked_share == 3 / 7
+
+
 def test_each_row_counts_by_the_inverse_of_its_masked_share():
     """With probabilities 1/2, 1/4, 1/8, 1/8 a token costs 1, 2, 3, 3 bits.
 

@@ -139,7 +139,7 @@ class Fit:
                 "learning_rate": self.optimizer.learning_rate * multiplier,
                 "tokens_per_second": round(tokens / took, 1),
                 "peak_share": round(flops / took / self.peak, 4),
-                "masked_share": batch.ratio,
+                "masked_share": round(batch.masked_share, 4),
                 "waited_seconds": round(waited, 4),
             },
             self._share_of_budget(self.spent),
