@@ -86,6 +86,11 @@ def test_texts_come_from_a_file_or_standard_input_a_line_each(unmask, monkeypatc
     assert [each["text"] for each in json.loads(outcomes[0])["texts"]] == ["A cat.", "The cats sleep."]
 
 
+def test_unknown_tokens_are_said(unmask):
+    assert "note: 2 of the tokens are unknown to the tokenizer" in unmask("score", "bert", "ΩΩ a ЖЖ cat").err
+    assert "unknown" not in unmask("score", "bert", "a cat sleeps").err
+
+
 def test_the_metric_can_be_chosen(unmask):
     plain, hidden = (
         json.loads(unmask("score", "bert", "lighthouse sleeps", "--metric", metric, "--json").out)

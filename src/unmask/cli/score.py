@@ -47,7 +47,11 @@ def command(
     given = [*lines(texts or []), *_file_lines(file)]
     if not given:
         raise SettingError('which text? unmask score MODEL "A text.", or --file PATH with a text on each line')
-    scores = score(load(model), given, metric=metric)
+    loaded = load(model)
+    scores = score(loaded, given, metric=metric)
+    unknown = sum(token.text == loaded.tokenizer.special.get("unk") for one in scores for token in one.tokens)
+    if unknown:
+        console.warn(f"{unknown} of the tokens are unknown to the tokenizer: what they stand for does not count")
     together = {
         "metric": metric,
         "total": sum(scored.total for scored in scores),
