@@ -1,0 +1,24 @@
+"""Operations are counted as they are written on paper, also where torch runs a whole recurrence as one operation."""
+
+import pytest
+import torch
+from torch import nn
+
+from unmask.layers.recurrent import Recurrence
+from unmask.training.throughput import counted_flops
+
+
+def test_a_product_costs_two_operations_a_multiplication_forward_and_four_backward():
+    layer, hidden = nn.Linear(8, 16), torch.randn(5, 8, requires_grad=True)
+    assert counted_flops(lambda: layer(hidden)) == 2 * 5 * 8 * 16
+    assert counted_flops(lambda: layer(hidden).sum().backward()) == 6 * 5 * 8 * 16
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU])
+def test_a_recurrence_costs_two_operations_a_weight_and_token_forward_and_four_backward(cell):
+    recurrence, hidden = Recurrence(cell, 64, 32, 2, 0.0), torch.randn(4, 16, 64, requires_grad=True)
+    weights = sum(parameter.numel() for parameter in recurrence.parameters() if parameter.dim() > 1)
+    lengths = torch.tensor([16, 9, 16, 3])
+    assert counted_flops(lambda: recurrence(hidden, lengths)) == pytest.approx(2 * 64 * weights, rel=0.02)
+    counted = counted_flops(lambda: recurrence(hidden, lengths).sum().backward())
+    assert counted == pytest.approx(6 * 64 * weights, rel=0.02)
