@@ -37,7 +37,8 @@ class UnmaskForMaskedLM(PreTrainedModel):
         self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None, **ignored: Any
     ) -> MaskedLMOutput:
         """input_ids (B,T), attention_mask (B,T) with 0 for padding, labels (B,T) with -100 where nothing is asked ->
-        logits (B,T,V), and with labels the mean cross-entropy in nats."""
+        logits (B,T,V), and with labels the mean cross-entropy in nats. What else tokenizers and pipelines give (token
+        types, return_dict) says nothing to these models."""
         groups = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
         positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
         hidden = self.encoder(input_ids, groups, positions)
