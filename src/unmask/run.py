@@ -91,8 +91,8 @@ class Run:
         )
         require(
             self.data.packing in PAIRINGS or not self.objective.pairs,
-            "the objective needs pairs of segments: set data.packing=pairs (does the second follow the first?) "
-            "or data.packing=swapped (in which order do they stand?)",
+            f"objective={OBJECTIVES.name_of(self.objective)} needs pairs of segments: set data.packing=pairs (does the "
+            "second follow the first?) or data.packing=swapped (in which order do they stand?)",
         )
         longest = self.architecture.positions
         require(

@@ -90,7 +90,8 @@ def test_the_segment_of_a_token_has_a_part_in_the_loss(batch_of):
 def test_rows_that_are_no_pairs_are_refused_with_the_setting():
     run = changed(Run(), data={"source": "texts"}, objective=BertPretraining(), training={"steps": 1})
     with pytest.raises(
-        SettingError, match=r"needs pairs of segments: set data.packing=pairs .* or data.packing=swapped"
+        SettingError,
+        match=r"objective=bert_pretraining needs pairs of segments: set data.packing=pairs .* or data.packing=swapped",
     ):
         run.checked()
     assert changed(run, data={"packing": "swapped"}).checked()

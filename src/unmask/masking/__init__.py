@@ -60,7 +60,7 @@ class Masking:
     random_share: float = 0.1
     """share of the asked tokens replaced by a random ordinary token; the rest is left as it is"""
     static: bool = False
-    """the same masks in every epoch"""
+    """the same masks in every epoch (pairs are drawn anew in each, and so are their masks)"""
 
     def __post_init__(self) -> None:
         for name in ("ratio", "ratio_end"):

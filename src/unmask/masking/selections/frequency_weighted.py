@@ -1,9 +1,9 @@
-"""Rare tokens more often than frequent ones (Zhang et al. 2023, "Weighted Sampling for Masked Language Modeling").
+"""Rare tokens more often than frequent ones, after Zhang et al. 2023, "Weighted Sampling for Masked Language Modeling".
 
 A token that stands c times in the training text weighs max(c, least) ** -power, and tokens of a row are drawn by weight
 without replacement. That is the exponential race: each token gets an exponential time divided by its weight, and the
-earliest are taken, which is the Gumbel-top-k trick with exp(-log) of its scores (Efraimidis and Spirakis 2006; Kool et
-al. 2019, "Stochastic Beams and Where to Find Them", sec. 2.3).
+earliest are taken (Efraimidis and Spirakis 2006, "Weighted random sampling with a reservoir"). The logarithms of these
+times are the negated scores of the Gumbel-top-k trick (Kool et al. 2019, "Stochastic Beams and Where to Find Them").
 """
 
 from __future__ import annotations
