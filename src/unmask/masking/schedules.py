@@ -47,7 +47,7 @@ def uniform(ratio: float, ratio_end: float, progress: float) -> float:
 def cosine_law(ratio: float, ratio_end: float, progress: float) -> float:
     """Each row draws its own ratio, low ones more often; this is the highest.
 
-    It lies 1 - cos(pi u / 2) of the way up for u uniform, 0.36 on average (cf. Kosmopoulou et al. 2025, "Masked Diffusion
-    Language Models with Frequency-Informed Training").
+    It lies 1 - cos(pi u / 2) of the way up for u uniform, 0.36 on average (cf. Kosmopoulou et al. 2025, "Masked
+    Diffusion Language Models with Frequency-Informed Training").
     """
     return max(ratio, ratio_end)
