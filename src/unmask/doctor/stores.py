@@ -95,7 +95,8 @@ def _tokenizer(figures: dict[str, Any]) -> list[Finding]:
         mend = (
             "the tokenizer does not fit the text: train one on it, or raise tokenizer.vocabulary_size" if many else ""
         )
-        findings.append(Finding("warning" if many else "ok", f"{rate:.2f} tokens a word, punctuation counted as words", mend))
+        what = f"{rate:.2f} tokens a word, punctuation counted as words"
+        findings.append(Finding("warning" if many else "ok", what, mend))
     level = "warning" if unknown >= UNKNOWN_HARMFUL else "note" if unknown >= UNKNOWN_NOTED else "ok"
     mend = "use tokenizer.kind=bpe, which knows every character, or train one on this text" if level != "ok" else ""
     findings.append(Finding(level, f"{unknown:.2%} of the tokens are unknown", mend))

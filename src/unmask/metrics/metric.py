@@ -6,6 +6,7 @@ Shapes: N masked tokens, W masked words, V vocabulary.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Scored:
     """(V,) how often each token stood in the training text, where that is known"""
 
 
-class Metric:
+class Metric(ABC):
     """`total` over `count`; a subclass says in `update` what is added to them. Lower is better unless it says so."""
 
     higher_is_better = False
@@ -43,9 +44,9 @@ class Metric:
         self.total = 0.0
         self.count = 0.0
 
+    @abstractmethod
     def update(self, scored: Scored) -> None:
         """Add the sums of some masked tokens."""
-        raise NotImplementedError
 
     def compute(self) -> float:
         """The figure of everything added so far; nan when nothing was."""

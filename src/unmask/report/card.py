@@ -87,7 +87,7 @@ def _front_matter(
             if (value := figures.get(key)) is not None and math.isfinite(value)
         ],
     }
-    metadata = {"language": list(language)} if language else {}
+    metadata: dict[str, Any] = {"language": list(language)} if language else {}
     metadata |= {
         "license": license,
         "library_name": "transformers",

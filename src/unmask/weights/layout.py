@@ -5,6 +5,7 @@ Names are tables from ours to the file's, `{}` for a layer's number; a fused wei
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from torch import Tensor
 Names = Mapping[str, str | tuple[str, ...]]
 
 
-class Layout:
+class Layout(ABC):
     """One layout of model folders; a subclass says `config`, `architecture` and the table `names`."""
 
     config_class: ClassVar[str] = ""
@@ -30,13 +31,13 @@ class Layout:
     unused: ClassVar[tuple[str, ...]] = ()
     """beginnings of weights that a masked language model has no use for"""
 
+    @abstractmethod
     def config(self, architecture: Any, vocabulary_size: int, special_ids: Mapping[str, int | None]) -> dict[str, Any]:
         """What config.json says of an architecture. special_ids: pad, cls and sep token ids."""
-        raise NotImplementedError
 
+    @abstractmethod
     def architecture(self, config: Mapping[str, Any]) -> Any | None:
         """Our settings of the model that a (filled) config describes, or None when ours cannot express it."""
-        raise NotImplementedError
 
     def filled(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json with the defaults that writers leave out."""
