@@ -27,7 +27,6 @@ from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskEr
 from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
 from unmask.models import positions, write_token_counts
-from unmask.seeding import text_key
 from unmask.tokens.store import Store
 from unmask.training.fit import Fit
 from unmask.training.memory import keep_large_blocks
@@ -152,7 +151,7 @@ def stored(run: Run, folder: Path, me: World) -> tuple[Run, Store]:
 
 
 def _prepared(run: Run, me: World) -> Store:
-    from unmask.tokens.build import prepare
+    from unmask.tokens.build import place_below, prepare
 
     assert run.data.source is not None
     if me.size > 1:
@@ -160,11 +159,10 @@ def _prepared(run: Run, me: World) -> Store:
             "data.source is prepared by one process, before many train: unmask prepare "
             f"{run.data.source} --to STORE, then data.store=STORE"
         )
-    name = Path(run.data.source.split()[0].rstrip("/")).name.split(".")[0].strip("*?[]:") or "text"
-    settings = json.dumps([run.data.source, to_dict(run.corpus), to_dict(run.tokenizer)])
-    place = Path("stores") / f"{name}-{text_key(settings) & 0xFFFFFFFF:08x}"
+    sources = run.data.source.split()
+    place = place_below(Path("stores"), sources, run.corpus, run.tokenizer)
     console.say(f"text is prepared in {place}, and reused from there")
-    return prepare(run.data.source.split(), place, corpus=run.corpus, tokenizer=run.tokenizer)
+    return prepare(sources, place, corpus=run.corpus, tokenizer=run.tokenizer)
 
 
 # ---------------------------------------------------------------- what it runs on, and what is trained

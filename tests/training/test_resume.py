@@ -175,6 +175,25 @@ def test_a_mistake_leaves_no_folder_in_the_way_of_the_next_try(run, tmp_path, mo
     assert not (tmp_path / "run").exists()
 
 
+def test_text_that_changed_is_prepared_anew_beside_the_old_store(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = changed(run, data={"store": None, "source": "farm.txt"}, tokenizer={"vocabulary_size": 64})
+    run = changed(run, corpus={"documents": "lines"}, training={"steps": 2})
+    lines = [f"the {animal} number {number} barks loudly ." for number in range(80) for animal in ("dog", "cat")]
+    (tmp_path / "farm.txt").write_text("\n".join(lines))
+    runs.pretrain(run, tmp_path / "first")
+    runs.pretrain(run, tmp_path / "second")
+    assert len(list((tmp_path / "stores").iterdir())) == 1
+    (tmp_path / "farm.txt").write_text("\n".join([*lines, "one more line ."]))
+    runs.pretrain(run, tmp_path / "third")
+    assert len(list((tmp_path / "stores").iterdir())) == 2
+
+
+def test_standard_input_is_prepared_first(run, tmp_path):
+    with pytest.raises(SettingError, match="standard input is read once: unmask prepare - --to STORE first"):
+        runs.pretrain(changed(run, data={"store": None, "source": "-"}), tmp_path / "run")
+
+
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"is not a run folder: it has no run\.json"):
         runs.resume(tmp_path)

@@ -32,7 +32,7 @@ from unmask.corpus.collecting import discard
 from unmask.corpus.fingerprint import fingerprint_of
 from unmask.corpus.processes import cores, mapped
 from unmask.corpus.sources import standard_input
-from unmask.errors import DataError, Stopped, UnmaskError
+from unmask.errors import DataError, SettingError, Stopped, UnmaskError
 from unmask.tokens import summary
 from unmask.tokens.progress import Stages
 from unmask.tokens.store import MANIFEST, SPLITS, Store
@@ -77,6 +77,22 @@ def prepare(
     if progress:
         _show(report)
     return Store.open(plan.to, verify=False)
+
+
+def place_below(
+    folder: Path,
+    sources: Sequence[str | Source],
+    corpus: CorpusSettings | None = None,
+    tokenizer: TokenizerSettings | None = None,
+) -> Path:
+    """Where a store of exactly these sources, as they are now, and settings stands below a folder.
+
+    SettingError for standard input, which could not be read a second time.
+    """
+    found = [Source.parse(source) if isinstance(source, str) else source for source in sources]
+    if any(source.what == "-" for source in found):
+        raise SettingError("standard input is read once: unmask prepare - --to STORE first, then data.store=STORE")
+    return folder / f"{found[0].tag}-{Plan.of(found, folder, corpus, tokenizer, 1).key[:8]}"
 
 
 def build_tokenizer(
