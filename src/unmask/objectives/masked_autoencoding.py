@@ -1,7 +1,8 @@
 """The text masked autoencoder (He et al. 2022, "Masked Autoencoders Are Scalable Vision Learners", section 3): the
 encoder reads the visible tokens alone, at their true positions; a shallow decoder restores the hidden ones.
 
-The encoder never meets [MASK], and a step costs less the more is hidden: at half of the tokens about half.
+The encoder never meets [MASK], and a step costs less the more is left out: with 12 layers of 384, a decoder of one
+layer and rows of 512, half of the tokens take 0.55 of the operations of masked language modelling, a quarter 0.36.
 
 Shapes: B rows, T tokens, S visible tokens of the row that has most, K places asked in a row, D the encoder's width,
 E the decoder's, V vocabulary.
