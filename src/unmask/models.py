@@ -45,7 +45,8 @@ _FITTING = "a BERT, RoBERTa, DistilBERT, ModernBERT or any other masked language
 Forward = Callable[["Tensor", "Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
 """(tokens, groups, positions: (B,T) each, rows, columns: (N,) each) -> logits (N,V)"""
 
-register("unmask-lstm", "unmask-gru")  # so that AutoModelForMaskedLM reads them wherever this file is imported
+# So that AutoModelForMaskedLM reads them wherever this file is imported.
+register("unmask-lstm", "unmask-gru", "unmask-masked-autoencoder")
 
 
 @dataclass(frozen=True)

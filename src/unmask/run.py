@@ -94,6 +94,11 @@ class Run:
             f"objective={OBJECTIVES.name_of(self.objective)} needs pairs of segments: set data.packing=pairs (does the "
             "second follow the first?) or data.packing=swapped (in which order do they stand?)",
         )
+        require(
+            self.architecture.packed_rows or not self.objective.gaps,
+            "the objective leaves tokens out of the row, which a recurrent model cannot be told: "
+            "set architecture=modernbert, bert or transformer",
+        )
         longest = self.architecture.positions
         require(
             self.data.row_length <= longest,

@@ -192,8 +192,8 @@ def objective(run: Run, store: Store, machine: Machine) -> nn.Module:
     """The model to train, with weights drawn from the run's seed."""
     torch.manual_seed(run.seed)
     encoder = run.architecture.build(store.vocabulary_size)
-    counts = torch.from_numpy(store.token_counts)
-    return run.objective.build(encoder, store.vocabulary_size, counts).to(machine.device)
+    counts, mask_id = torch.from_numpy(store.token_counts), store.tokenizer().mask_id
+    return run.objective.build(encoder, store.vocabulary_size, counts, mask_id).to(machine.device)
 
 
 # ---------------------------------------------------------------- held-out figures
@@ -267,7 +267,7 @@ def fit(
         settings=run.training,
         optimizer=run.optimizer.build(masters, model),
         folder=folder,
-        save_model=partial(_save_model, run, judge.store),
+        save_model=partial(_save_model, model.config, judge.store),
         load_model=partial(_load_model, run, judge.store),
         evaluate=judge,
         masters=masters,
@@ -278,12 +278,13 @@ def fit(
     )
 
 
-def _save_model(run: Run, store: Store, folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """An ordinary Hugging Face folder, loadable without this package."""
+def _save_model(model: Any, store: Store, folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """An ordinary Hugging Face folder. model: the `config` of the objective."""
     tokenizer = store.tokenizer()
-    ids = {"pad": tokenizer.pad_id, "cls": tokenizer.cls_id, "sep": tokenizer.sep_id}
-    save_objective(folder, run.architecture, weights, ids)
-    tokenizer.save(folder, run.architecture.positions)
+    ids = {"pad": tokenizer.pad_id, "cls": tokenizer.cls_id, "sep": tokenizer.sep_id, "mask": tokenizer.mask_id}
+    save_objective(folder, model, weights, ids)
+    for written in (folder / "config.json", *folder.glob("encoder/config.json")):
+        tokenizer.save(written.parent, model.positions)
     write_token_counts(folder, store.token_counts)
 
 
@@ -306,7 +307,7 @@ def published(run: Run, folder: Path, store: Store, fit: Fit, spent: Spent, judg
     temporary = folder / ".model.writing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    _save_model(run, store, temporary, fit.masters.views)
+    _save_model(judge.model.config, store, temporary, fit.masters.views)
     figures, shown = judge.final(load(temporary).predict)
     picture = (
         plot([folder], folder / "report" / "learning-curve.png") if (folder / "metrics.jsonl").stat().st_size else None

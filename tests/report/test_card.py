@@ -72,6 +72,8 @@ def test_a_layout_of_our_own_is_made_known_to_transformers_first() -> None:
     for name, needed in (("lstm", True), ("gru", True), ("modernbert", False)):
         text = model_card(RUN | {"architecture": {"name": name}}, VALUES, name="demo")
         assert ("import unmask.models  # so that" in text) == needed
+    text = model_card(RUN | {"objective": {"name": "masked_autoencoding"}}, VALUES, name="demo")
+    assert "import unmask.models  # so that" in text
 
 
 def test_every_figure_stands_in_the_table_and_an_unknown_one_in_none() -> None:

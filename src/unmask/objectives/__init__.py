@@ -9,6 +9,7 @@ OBJECTIVES = Menu(
     {
         "masked_language_modeling": "unmask.objectives.masked_language_modeling:MaskedLanguageModeling",
         "bert_pretraining": "unmask.objectives.bert_pretraining:BertPretraining",
+        "masked_autoencoding": "unmask.objectives.masked_autoencoding:MaskedAutoencoding",
         "masked_diffusion": "unmask.objectives.masked_diffusion:MaskedDiffusion",
     },
 )

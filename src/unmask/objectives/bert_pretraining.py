@@ -26,8 +26,11 @@ class BertPretraining:
     """Masked language modelling and next sentence (data.packing=pairs) or sentence order (swapped), added up."""
 
     pairs: ClassVar = True
+    gaps: ClassVar = False
 
-    def build(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None) -> PairedObjective:
+    def build(
+        self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None, mask_id: int | None = None
+    ) -> PairedObjective:
         """The encoder with both heads; with token_counts (V,) the output bias starts at the corpus's frequencies."""
         return PairedObjective(encoder, vocabulary_size, token_counts)
 

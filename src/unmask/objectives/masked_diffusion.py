@@ -31,6 +31,7 @@ class MaskedDiffusion:
     """
 
     pairs: ClassVar = False
+    gaps: ClassVar = False
 
     weighting: str = "mdlm"
     """mdlm (each row's loss is divided by its share of masked tokens, then by all tokens: the likelihood bound) or none
@@ -40,7 +41,9 @@ class MaskedDiffusion:
         name = self.weighting
         require(name in WEIGHTINGS, f"objective.weighting: {unknown('weighting', name, list(WEIGHTINGS))}")
 
-    def build(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None) -> DiffusionObjective:
+    def build(
+        self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None, mask_id: int | None = None
+    ) -> DiffusionObjective:
         """The encoder with the head of masked language modelling, saved and loaded like it."""
         return DiffusionObjective(encoder, vocabulary_size, token_counts, self.weighting)
 

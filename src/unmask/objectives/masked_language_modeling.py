@@ -20,9 +20,16 @@ class MaskedLanguageModeling:
 
     pairs: ClassVar = False
     """whether rows must be pairs of segments"""
+    gaps: ClassVar = False
+    """whether the encoder reads rows with tokens left out, so that it must honour positions"""
 
-    def build(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None) -> MaskedObjective:
-        """The encoder with its head; with token_counts (V,) the output bias starts at the corpus's frequencies."""
+    def build(
+        self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None, mask_id: int | None = None
+    ) -> MaskedObjective:
+        """The encoder with its head; with token_counts (V,) the output bias starts at the corpus's frequencies.
+
+        mask_id: the token that stands for a hidden one, for objectives that treat it unlike others.
+        """
         return MaskedObjective(encoder, vocabulary_size, token_counts)
 
 
@@ -40,6 +47,11 @@ class MaskedObjective(nn.Module):
         if token_counts is not None:
             self.head.start_at(token_counts)
 
+    @property
+    def config(self) -> Any:
+        """What the folder of a model keeps of it: here the settings of the encoder."""
+        return self.encoder.config
+
     def counts(self, batch: Batch) -> dict[str, int]:
         """How many tokens are asked, over which the summed loss is to be divided."""
         return {"masked": int((batch.targets != IGNORE).sum())}
@@ -56,6 +68,10 @@ class MaskedObjective(nn.Module):
         places, slots = by_row(rows, columns, len(tokens))
         hidden = self.encoder(tokens, groups, positions, places)  # (B,K,D)
         return self.head(hidden[rows, slots], self.encoder.embedding.weight)
+
+    def logits(self, tokens: Tensor, groups: Tensor, positions: Tensor) -> Tensor:
+        """Logits (B,T,V) in float32 at every place of tokens, groups, positions (B,T)."""
+        return self.head(self.encoder(tokens, groups, positions), self.encoder.embedding.weight)
 
 
 def by_row(rows: Tensor, columns: Tensor, count: int) -> tuple[Tensor, Tensor]:

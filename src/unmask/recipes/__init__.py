@@ -21,6 +21,7 @@ RECIPES = Menu(
         "bert-pretraining": "unmask.recipes.bert:bert_pretraining",
         "lstm": "unmask.recipes.recurrent:lstm",
         "gru": "unmask.recipes.recurrent:gru",
+        "mae": "unmask.recipes.autoencoder:mae",
         "diffusion": "unmask.recipes.diffusion:diffusion",
     },
 )

@@ -23,8 +23,8 @@ FIGURES = {
 }
 """What `evaluate` measures: its name for a reader, its meaning, and how it is written."""
 
-# Transformers does not know these by itself; every other architecture is saved in the layout of a stock class.
-_OWN_LAYOUT = ("lstm", "gru")
+# Transformers does not know these by itself; every other model is saved in the layout of a stock class.
+_OWN_LAYOUT = {"lstm", "gru", "masked_autoencoding"}
 _METRICS = ("loss", "perplexity", "token_accuracy", "word_accuracy", "word_error_rate", "bits_per_character")
 
 
@@ -49,11 +49,15 @@ def model_card(
     yet. picture: the learning curves, a path relative to the card.
     """
     texts = [example.replace("___", mask_token) for example in examples]
-    architecture = _architecture(run)
+    architecture = _chosen(run, "architecture", "encoder")
     parts = [
         _front_matter(name, architecture, texts, figures, language, license),
         _opening(name, architecture, parameters),
-        _uses(name, texts[0] if texts else f"A {mask_token}.", architecture in _OWN_LAYOUT),
+        _uses(
+            name,
+            texts[0] if texts else f"A {mask_token}.",
+            bool(_OWN_LAYOUT & {architecture, _chosen(run, "objective")}),
+        ),
         _figures(figures, (run.get("evaluation") or {}).get("share", 0.15)),
         f"![Learning curves: loss over the steps of training]({picture})" if picture else "",
         _data(data or {}),
@@ -63,9 +67,10 @@ def model_card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _architecture(run: Mapping[str, Any]) -> str:
-    chosen = run.get("architecture", {})
-    return str(chosen.get("name", "encoder")) if isinstance(chosen, Mapping) else str(chosen)
+def _chosen(run: Mapping[str, Any], section: str, unnamed: str = "") -> str:
+    """The name of what was chosen for a section."""
+    chosen = run.get(section, {})
+    return str(chosen.get("name", unnamed)) if isinstance(chosen, Mapping) else str(chosen)
 
 
 def _front_matter(

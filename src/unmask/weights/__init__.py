@@ -19,12 +19,13 @@ from torch import Tensor
 
 from unmask import console
 from unmask.errors import ModelError
-from unmask.objectives.masked_language_modeling import MaskedLanguageModeling, MaskedObjective
+from unmask.objectives.masked_language_modeling import MaskedObjective
 from unmask.weights.layout import Layout
 
 LAYOUTS = {
     "unmask-lstm": "unmask.weights.recurrent:LstmLayout",
     "unmask-gru": "unmask.weights.recurrent:GruLayout",
+    "unmask-masked-autoencoder": "unmask.weights.autoencoder:AutoencoderLayout",
     "bert": "unmask.weights.bert:BertLayout",
     "roberta-prelayernorm": "unmask.weights.bert:RobertaPreLayerNormLayout",
     "modernbert": "unmask.weights.modernbert:ModernBertLayout",
@@ -45,15 +46,28 @@ def save_objective(
 ) -> None:
     """Write config.json and model.safetensors into an existing folder.
 
-    weights: the objective's state by our names, saved in float32. special_ids: pad, cls and sep token ids.
+    architecture: the objective's `config`. weights: its state by our names, saved in float32. special_ids: pad, cls,
+    sep and mask token ids. Where no stock class reads the whole, encoder/ holds the encoder alone in a stock layout.
     """
     layout = layout_of(architecture.layout)
-    vocabulary_size = weights["encoder.embedding.weight"].shape[0]
-    config = layout.config(architecture, vocabulary_size, special_ids)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    parts = layout.stock(architecture, weights, config)
-    stock = {name: tensor.float().contiguous() for name, tensor in parts.items()}
-    save_file(stock, folder / "model.safetensors", metadata={"format": "pt"})
+    config = layout.config(architecture, _vocabulary_size(weights), special_ids)
+    _write(folder, config, layout.stock(architecture, weights, config))
+    if layout.keeps_encoder:
+        (folder / "encoder").mkdir(exist_ok=True)
+        save_encoder(folder / "encoder", architecture.encoder, weights, special_ids)
+
+
+def save_encoder(
+    folder: Path, architecture: Any, weights: Mapping[str, Tensor], special_ids: Mapping[str, int | None]
+) -> None:
+    """Write the encoder without its head into an existing folder, in the layout of a stock class: `load_encoder` and
+    transformers' AutoModel read it. Otherwise like `save_objective`."""
+    layout = layout_of(architecture.layout)
+    config = layout.config(architecture, _vocabulary_size(weights), special_ids)
+    config["architectures"] = [layout.stock_class.replace("ForMaskedLM", "Model")]
+    ours = {name: tensor for name, tensor in weights.items() if name.startswith("encoder.")}
+    stock = layout.stock(architecture, ours, config)
+    _write(folder, config, {name.removeprefix(layout.base): tensor for name, tensor in stock.items()})
 
 
 def load_objective(folder: Path) -> MaskedObjective | None:
@@ -65,8 +79,7 @@ def load_objective(folder: Path) -> MaskedObjective | None:
     read = _settings(folder)
     if read is None or read.config["architectures"] != [read.layout.stock_class] or not read.layout.readable(folder):
         return None
-    size = read.config["vocab_size"]
-    objective = MaskedLanguageModeling().build(read.architecture.build(size), size)
+    objective = read.layout.objective(read.architecture, read.config)
     load_weights(objective, folder)
     return objective.eval()
 
@@ -96,12 +109,22 @@ def load_encoder(folder: Path) -> Any:
 def load_weights(objective: Any, folder: Path) -> None:
     """Put the weights of a folder into our objective; nothing may be missing, and what is left over is refused, or
     named where the layout knows that a masked language model has no use for it."""
-    architecture = objective.encoder.config
+    architecture = objective.config
     layout = layout_of(architecture.layout)
     config = layout.filled(_json(folder))
     wanted = layout.stock(architecture, objective.state_dict(), config)
     stock = _fitting(folder, layout, _present_weights(folder, layout), wanted)
     objective.load_state_dict(layout.ours(architecture, stock, config))
+
+
+def _vocabulary_size(weights: Mapping[str, Tensor]) -> int:
+    return weights["encoder.embedding.weight"].shape[0]
+
+
+def _write(folder: Path, config: Mapping[str, Any], stock: Mapping[str, Tensor]) -> None:
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    whole = {name: tensor.float().contiguous() for name, tensor in stock.items()}
+    save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 class _Settings(NamedTuple):

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from unmask.objectives.masked_language_modeling import MaskedLanguageModeling, MaskedObjective
+
 Names = Mapping[str, str | tuple[str, ...]]
 
 
@@ -30,6 +32,8 @@ class Layout(ABC):
     """endings of weights that some writers keep although they are tied to others"""
     unused: ClassVar[tuple[str, ...]] = ()
     """beginnings of weights that a masked language model has no use for"""
+    keeps_encoder: ClassVar[bool] = False
+    """whether encoder/ beside the weights holds the encoder alone, as no stock class reads the whole"""
 
     @abstractmethod
     def config(self, architecture: Any, vocabulary_size: int, special_ids: Mapping[str, int | None]) -> dict[str, Any]:
@@ -38,6 +42,11 @@ class Layout(ABC):
     @abstractmethod
     def architecture(self, config: Mapping[str, Any]) -> Any | None:
         """Our settings of the model that a (filled) config describes, or None when ours cannot express it."""
+
+    def objective(self, architecture: Any, config: Mapping[str, Any]) -> MaskedObjective:
+        """Our class of such a model, with random weights."""
+        size = config["vocab_size"]
+        return MaskedLanguageModeling().build(architecture.build(size), size)
 
     def filled(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json with the defaults that writers leave out."""

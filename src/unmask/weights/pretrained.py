@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import MaskedLMOutput
 
-from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
+from unmask.layers.positions import SinusoidalPositions, sinusoids
 from unmask.weights import layout_of
 
 IGNORED_LABEL = -100
@@ -21,16 +21,19 @@ IGNORED_LABEL = -100
 
 
 class UnmaskForMaskedLM(PreTrainedModel):
-    """One of our encoders with its head; a subclass for each model type."""
+    """One of our objectives; a subclass for each model type."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         settings = config.to_dict()
-        architecture = layout_of(config.model_type).architecture(settings)
+        layout = layout_of(config.model_type)
+        architecture = layout.architecture(settings)
         assert architecture is not None
-        size = settings["vocab_size"]
-        objective = MaskedLanguageModeling().build(architecture.build(size), size)
-        self.encoder, self.head = objective.encoder, objective.head
+        objective = layout.objective(architecture, settings)
+        for name, part in objective.named_children():
+            self.add_module(name, part)
+        # In a tuple, so that its parts keep their names as parts of this module alone.
+        self._objective = (objective,)
         self.post_init()
 
     def forward(
@@ -41,15 +44,17 @@ class UnmaskForMaskedLM(PreTrainedModel):
         types, return_dict) says nothing to these models."""
         groups = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
         positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
-        hidden = self.encoder(input_ids, groups, positions)
-        logits = self.head(hidden, self.encoder.embedding.weight)
+        logits = self._objective[0].logits(input_ids, groups, positions)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED_LABEL)
         return MaskedLMOutput(loss=loss, logits=logits)
 
     def get_input_embeddings(self) -> Any:
-        return self.encoder.embedding
+        return self._objective[0].encoder.embedding
 
     def _init_weights(self, module: Any) -> None:
-        """Nothing: the encoder and the head start themselves."""
+        """The parts start themselves; a table that is no weight is lost where transformers builds without memory."""
+        if isinstance(module, SinusoidalPositions):
+            with torch.no_grad():
+                module.table.copy_(sinusoids(*module.table.shape))
