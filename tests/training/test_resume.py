@@ -37,30 +37,15 @@ def assert_same_run(one, other):
         assert ours == theirs
 
 
-class StopAt:
-    """Watches a run and asks it to stop, as Ctrl-C does, once a step is done."""
-
-    def __init__(self, step):
-        self.at = step
-
-    def start(self, *args, **kwargs): ...
-    def evaluation(self, *args): ...
-    def message(self, text): ...
-
-    def step(self, record):
-        if record["step"] == self.at:
-            signal.raise_signal(signal.SIGTERM)
-
-
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 @pytest.mark.parametrize("budget", [{"steps": 12}, {"steps": None, "epochs": 2.5}, {"steps": None, "tokens": 6000}])
-def test_a_run_stopped_at_step_7_and_resumed_equals_one_never_stopped(run, tmp_path, optimizer, budget):
+def test_a_run_stopped_at_step_7_and_resumed_equals_one_never_stopped(run, tmp_path, optimizer, budget, stop_at):
     run = overridden(
         changed(run, training=budget), [f"optimizer={optimizer}", "training.batch_start=0.5", "training.batch_ramp=0.5"]
     )
     runs.pretrain(run, tmp_path / "whole")
     with pytest.raises(Stopped, match="stopped at step 7, which is saved; go on with: unmask pretrain --resume"):
-        runs.pretrain(run, tmp_path / "parts", StopAt(7))
+        runs.pretrain(run, tmp_path / "parts", stop_at(7))
     runs.resume(tmp_path / "parts")
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
@@ -129,11 +114,11 @@ def test_ctrl_c_in_the_middle_saves_and_exits_with_run_me_again(run, tmp_path):
     assert len(list((folder / "checkpoints").glob("step-*"))) == 1
 
 
-def test_a_checkpoint_cut_in_half_is_passed_over_for_the_one_before(run, tmp_path, capfd):
+def test_a_checkpoint_cut_in_half_is_passed_over_for_the_one_before(run, tmp_path, capfd, stop_at):
     run = changed(run, training={"checkpoint_every": 3, "keep": 9})
     runs.pretrain(run, tmp_path / "whole")
     with pytest.raises(Stopped):
-        runs.pretrain(run, tmp_path / "broken", StopAt(7))
+        runs.pretrain(run, tmp_path / "broken", stop_at(7))
     newest = tmp_path / "broken" / "checkpoints" / "step-7" / "model.safetensors"
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     runs.resume(tmp_path / "broken")
@@ -199,10 +184,10 @@ def test_a_folder_without_a_run_is_named(tmp_path):
         runs.resume(tmp_path)
 
 
-def test_a_minutes_budget_is_kept_and_goes_on_at_the_saved_clock(run, tmp_path):
+def test_a_minutes_budget_is_kept_and_goes_on_at_the_saved_clock(run, tmp_path, stop_at):
     run = changed(run, training={"steps": None, "minutes": 0.1, "evaluations": 1})
     with pytest.raises(Stopped):
-        runs.pretrain(run, tmp_path / "run", StopAt(40))
+        runs.pretrain(run, tmp_path / "run", stop_at(40))
     stopped_at = metrics(tmp_path / "run")[-1]["seconds"]
     runs.resume(tmp_path / "run")
     records = metrics(tmp_path / "run")

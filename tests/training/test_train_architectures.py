@@ -2,7 +2,6 @@
 
 import json
 import math
-import signal
 from dataclasses import fields, replace
 
 import pytest
@@ -18,26 +17,7 @@ from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
 from unmask.tokens.rows import Rows
 from unmask.weights import load_weights
 
-
-class StopAfter:
-    """Watches a run and asks it to stop, as Ctrl-C does, once a step is done."""
-
-    def __init__(self, step):
-        self.last = step
-
-    def start(self, *given, **settings): ...
-    def evaluation(self, *given): ...
-    def message(self, text): ...
-
-    def step(self, record):
-        if record["step"] == self.last:
-            signal.raise_signal(signal.SIGTERM)
-
-
-@pytest.fixture(autouse=True)
-def _known_peak(monkeypatch):
-    """The speed of this machine is not asked: measuring it takes longer than these runs."""
-    monkeypatch.setattr("unmask.stages.peak_flops", lambda *given: 1e12)
+pytestmark = pytest.mark.usefixtures("known_peak")
 
 
 def settled(run, architecture):
@@ -79,11 +59,11 @@ def test_its_folder_fills_blanks_in_the_pipeline_of_transformers(run, small_arch
     assert [answer["token_str"] for answer in found] == [answer["token_str"] for answer in ours]
 
 
-def test_a_run_stopped_and_resumed_equals_one_never_stopped(run, small_architecture, tmp_path):
+def test_a_run_stopped_and_resumed_equals_one_never_stopped(run, small_architecture, tmp_path, stop_at):
     run = settled(run, small_architecture)
     runs.pretrain(run, tmp_path / "whole")
     with pytest.raises(Stopped):
-        runs.pretrain(run, tmp_path / "parts", StopAfter(2))
+        runs.pretrain(run, tmp_path / "parts", stop_at(2))
     runs.resume(tmp_path / "parts")
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     whole, parts = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "parts"))

@@ -1,7 +1,6 @@
 """The recipe `mae` from text to a model that fills, scores and is evaluated like any other."""
 
 import json
-import signal
 
 import pytest
 import torch
@@ -18,25 +17,7 @@ from unmask.recipes import RECIPES
 SOUNDS = {"barks", "meows", "moos", "quacks", "grunts", "hoots"}
 
 
-class StopAfter:
-    """Watches a run and asks it to stop, as Ctrl-C does, once a step is done."""
-
-    def __init__(self, step):
-        self.last = step
-
-    def start(self, *given, **settings): ...
-    def evaluation(self, *given): ...
-    def message(self, text): ...
-
-    def step(self, record):
-        if record["step"] == self.last:
-            signal.raise_signal(signal.SIGTERM)
-
-
-@pytest.fixture(autouse=True)
-def _known_peak(monkeypatch):
-    """The speed of this machine is not asked: measuring it takes longer than these runs."""
-    monkeypatch.setattr("unmask.stages.peak_flops", lambda *given: 1e12)
+pytestmark = pytest.mark.usefixtures("known_peak")
 
 
 @pytest.fixture
@@ -84,11 +65,11 @@ def test_its_folder_fills_blanks_in_the_pipeline_and_its_encoder_is_a_stock_mode
 @pytest.mark.parametrize(
     "architecture", [None, Bert(layers=2, width=32, heads=2, feedforward=48, positions=64)], ids=["modernbert", "bert"]
 )
-def test_a_run_stopped_and_resumed_equals_one_never_stopped(run, architecture, tmp_path):
+def test_a_run_stopped_and_resumed_equals_one_never_stopped(run, architecture, tmp_path, stop_at):
     run = changed(run, training={"steps": 4, "evaluations": 1}, architecture=architecture or run.architecture)
     runs.pretrain(run, tmp_path / "whole")
     with pytest.raises(Stopped):
-        runs.pretrain(run, tmp_path / "parts", StopAfter(2))
+        runs.pretrain(run, tmp_path / "parts", stop_at(2))
     runs.resume(tmp_path / "parts")
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     for part in ("model.safetensors", "encoder/model.safetensors"):

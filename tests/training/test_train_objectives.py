@@ -19,10 +19,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _known_peak(monkeypatch):
-    """The speed of this machine is not asked: measuring it takes longer than these runs."""
-    monkeypatch.setattr("unmask.stages.peak_flops", lambda *given: 1e12)
+pytestmark = pytest.mark.usefixtures("known_peak")
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -23,10 +23,7 @@ from unmask.tokens.writing import StoreWriter
 SUBJECTS = [("dog", "barks", "kennel"), ("cat", "meows", "sofa"), ("cow", "moos", "meadow"), ("owl", "hoots", "forest")]
 
 
-@pytest.fixture(autouse=True)
-def _known_peak(monkeypatch):
-    """The speed of this machine is not asked: measuring it takes longer than these runs."""
-    monkeypatch.setattr("unmask.stages.peak_flops", lambda *given: 1e12)
+pytestmark = pytest.mark.usefixtures("known_peak")
 
 
 def written(number: int) -> tuple[Document, list[int]]:

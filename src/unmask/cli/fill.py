@@ -65,10 +65,15 @@ def _show(text: str, found: list[Any]) -> None:
     out = console.console()
     for number, answers in enumerate(blanks, start=1):
         title = escape(text) if len(blanks) == 1 else f"{escape(text)} [dim]blank {number}[/dim]"
-        rows = [[escape(_word(answer)), f"{answer['score']:.4f}", escape(answer["sequence"])] for answer in answers]
+        rows = [[escape(_word(answer)), _score(answer["score"]), escape(answer["sequence"])] for answer in answers]
         made = console.table(title, ["word", "score", "text"], rows)
         made.columns[2].justify = "left"
         out.print(made, "")
+
+
+def _score(score: float) -> str:
+    """Four places, or two digits that mean something where four places would be zeros."""
+    return f"{score:.4f}" if score >= 0.001 else f"{score:.1e}"
 
 
 def _word(answer: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def command(
     store = prepare(sources, to, corpus=settings.corpus, tokenizer=settings.tokenizer, workers=workers)
     if as_json:
         console.print_json(store.manifest)
-    console.next_step(f"unmask pretrain modernbert data.store={to}")
+    console.next_step(f"unmask pretrain modernbert data.store={to} training.minutes=30")
 
 
 def sources_and_settings(words: list[str]) -> tuple[list[str], Any]:
