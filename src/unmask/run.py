@@ -18,6 +18,7 @@ from unmask.corpus.settings import CorpusSettings
 from unmask.errors import ModelError, UnmaskError
 from unmask.masking import Masking
 from unmask.objectives import OBJECTIVES
+from unmask.tokens.mixing import parsed_weights
 from unmask.tokens.pairs import PAIRINGS
 from unmask.tokens.training import TokenizerSettings
 from unmask.training.optimizers import OPTIMIZERS
@@ -46,6 +47,26 @@ class Data:
     """packed (documents share rows without seeing each other, nothing is dropped), document (a document a row), pairs
     (two neighbouring segments, or in half of the rows two from different documents) or swapped (two neighbours, in half
     of the rows in the wrong order)"""
+    weights: tuple[str, ...] = ()
+    """how often each source comes in an epoch, where not as the store says, e.g. en:2,zh:0.5; 0 leaves it out"""
+    temperature: float = 1.0
+    """the share of a source of n tokens is proportional to n^(1/temperature): 1 as they are, above 1 flatter
+    (alpha=1/temperature in XLM-R, which takes 0.3)"""
+    replay: str | None = None
+    """a store of other text, of the same tokenizer, that is trained on as well, lest it be forgotten"""
+    replay_share: float = 0.1
+    """the share of tokens that come from data.replay"""
+
+    def __post_init__(self) -> None:
+        parsed_weights(self.weights)
+        require(
+            0 < self.temperature < float("inf"),
+            f"data.temperature={self.temperature:g}: a number above 0 is needed; 1 leaves the shares as they are",
+        )
+        require(
+            0 < self.replay_share < 1,
+            f"data.replay_share={self.replay_share:g}: a share between 0 and 1 is needed, e.g. 0.1",
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +180,8 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
         return finished
     run, store = stages.stored(saved(folder / "run.json"), folder, me)
     machine = stages.machine(run, folder, me)
-    rows = laid_out(store, "train", run.data.row_length, run.data.packing, run.seed)
+    mixture = stages.mixture(run, store, folder, me)
+    rows = laid_out(mixture, "train", run.data.row_length, run.data.packing, run.seed)
     batches = Batches(rows, run.masking, run.seed)
     objective = stages.objective(run, store, machine)
     judge = stages.Judge(run, store, objective, machine)

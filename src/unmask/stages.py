@@ -27,6 +27,7 @@ from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskEr
 from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
 from unmask.models import positions, write_token_counts
+from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
 from unmask.training.fit import Fit
 from unmask.training.memory import keep_large_blocks
@@ -136,18 +137,32 @@ def _environment() -> dict[str, Any]:
 
 def stored(run: Run, folder: Path, me: World) -> tuple[Run, Store]:
     """The run with the path of its store, prepared from data.source when it is not there yet."""
-    environment = _recorded(folder)
     if run.data.store is None:
         store = _prepared(run, me)
         run = replace(run, data=replace(run.data, source=run.data.source, store=str(Path(store.folder).resolve())))
     else:
         store = Store.open(run.data.store)
-    known = environment.get("store")
-    if known not in (None, store.fingerprint):
-        raise DataError(f"{run.data.store} is not the store this run was started with; prepare it again as it was")
-    if me.first and known is None:
-        _record(folder, run, environment | {"store": store.fingerprint})
+    _require_unchanged(run, folder, me, "store", store)
     return run, store
+
+
+def mixture(run: Run, store: Store, folder: Path, me: World) -> Store:
+    """The store that rows are taken from: its sources in the run's shares, and the replayed text beside them."""
+    data = run.data
+    replay = None if data.replay is None else Store.open(data.replay)
+    if replay is not None:
+        _require_unchanged(run, folder, me, "replay", replay)
+    return mixed(store, parsed_weights(data.weights), data.temperature, replay, data.replay_share)
+
+
+def _require_unchanged(run: Run, folder: Path, me: World, name: str, store: Store) -> None:
+    """Record a store in run.json; DataError when another one is recorded there."""
+    environment = _recorded(folder)
+    known = environment.get(name)
+    if known not in (None, store.fingerprint):
+        raise DataError(f"{store.folder} is not the {name} this run was started with; prepare it again as it was")
+    if me.first and known is None:
+        _record(folder, run, environment | {name: store.fingerprint})
 
 
 def _prepared(run: Run, me: World) -> Store:
@@ -214,6 +229,7 @@ class Judge:
         self.model.eval()
         figures = score_blanks(self._blanks, self.predict, self.store.token_counts)
         shown = samples(self._blanks, self.predict, SAMPLES)
+        figures.pop("sources", None)  # metrics.jsonl holds numbers
         self.model.train()
         sample = _pair(shown[self._calls % len(shown)]) if shown else None
         self._calls += 1

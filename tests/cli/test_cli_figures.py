@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from unmask.cli.figures import figures_table, filled_blanks, shown
+from unmask.cli.figures import figures_table, figures_tables, filled_blanks, shown
 
 
 def printed(thing) -> str:
@@ -37,6 +37,16 @@ def test_a_table_of_figures_fits_eighty_columns():
     lines = [line.rstrip() for line in printed(figures_table(figures, title="runs/mine")).splitlines()]
     assert max(map(len, lines)) <= 80
     assert len(lines) == 9, "one line a figure, and the title"
+
+
+def test_the_sources_of_a_text_have_a_line_each_in_eighty_columns():
+    own = {"loss": 4.3121, "unigram_loss": 6.9, "perplexity": 74.6, "word_accuracy": 0.123, "masked_tokens": 12345}
+    figures = own | {"sources": {"wikipedia-en": own, "wikipedia-zh": own | {"unigram_loss": None}}}
+    lines = [line.rstrip() for line in printed(figures_tables(figures, title="runs/mine")).splitlines()]
+    assert max(map(len, lines)) <= 80
+    [english] = [line for line in lines if line.startswith("wikipedia-en")]
+    assert english.split() == ["wikipedia-en", "4.312", "6.900", "74.6", "12.3", "%", "12,345"]
+    assert "–" in next(line for line in lines if line.startswith("wikipedia-zh"))
 
 
 def test_a_long_sentence_is_cut_to_one_line():

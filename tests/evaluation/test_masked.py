@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,6 +109,19 @@ def test_a_wrong_word_is_an_error_in_the_restored_text():
     assert figures["word_accuracy"] == pytest.approx(1 - 1 / len(blanks.spans))
     assert figures["token_accuracy"] == pytest.approx(1 - (blanks.words == place).sum() / len(blanks))
     assert figures["word_error_rate"] == pytest.approx(1 / len(TEXT.split()))
+
+
+def test_each_source_has_the_figures_it_would_have_alone():
+    mixed = [replace(document, source="ab"[n % 2]) for n, document in enumerate(DOCUMENTS)]
+    predict = constant(torch.sin(torch.arange(SIZE) * 0.7))
+    counts = np.arange(SIZE)
+    figures = score_blanks(make_blanks(TOKENIZER, mixed, 40), predict, counts)
+    assert list(figures) == [*KEYS, "sources"]
+    for n, name in enumerate("ab"):
+        alone = score_blanks(make_blanks(TOKENIZER, mixed[n::2], 40), predict, counts)
+        assert figures["sources"][name] == pytest.approx(alone)
+    together = score_blanks(make_blanks(TOKENIZER, DOCUMENTS, 40), predict, counts)
+    assert {key: figures[key] for key in KEYS} == pytest.approx(together)
 
 
 @pytest.mark.parametrize("batch_rows", [1, 3, 64])

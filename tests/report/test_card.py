@@ -126,3 +126,10 @@ def test_the_picture_is_shown_when_there_is_one() -> None:
 def test_a_missing_licence_is_said() -> None:
     assert "No licence was chosen" in card()
     assert "No licence was chosen" not in card(license="mit")
+
+
+def test_the_card_has_a_row_for_each_source_of_the_text() -> None:
+    text = card(figures=VALUES | {"sources": {"en": VALUES, "zh": VALUES | {"loss": 4.125, "unigram_loss": None}}})
+    assert "| en | 3.250 | 6.500 | 25.8 | 35.5% | 12,345 |" in text
+    assert "| zh | 4.125 | – | 25.8 | 35.5% | 12,345 |" in text
+    assert "By source" not in card()

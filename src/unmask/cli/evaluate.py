@@ -14,7 +14,7 @@ from unmask.errors import SettingError
 NAME = "evaluate"
 EXAMPLES = examples(
     "unmask evaluate runs/demo",
-    "unmask evaluate runs/demo --data stores/wiki",
+    "unmask evaluate runs/demo --data stores/en --data stores/zh",
     "unmask evaluate answerdotai/ModernBERT-base --data my-texts/ --json",
     "unmask evaluate runs/demo --data news.jsonl corpus.column=body",
     "unmask evaluate runs/demo --suite blimp --data blimp/ --sample 100",
@@ -28,8 +28,11 @@ def command(
         typer.Argument(metavar="SETTING=VALUE", help="How --data is read: corpus.column=body, ..."),
     ] = None,
     data: Annotated[
-        str | None,
-        typer.Option(metavar="TEXTS|STORE", help="Default: the run's own held-out documents. The files of a --suite."),
+        list[str] | None,
+        typer.Option(
+            metavar="TEXTS|STORE",
+            help="Default: the run's own held-out documents. May be given several times. The files of a --suite.",
+        ),
     ] = None,
     suite: Annotated[
         str | None, typer.Option(metavar="SUITE", help="Judge by a benchmark: blimp (minimal pairs).")
@@ -53,7 +56,8 @@ def command(
 
         console.console().print(suite_tables(figures, title=f"{model} on {suite}"))
     else:
-        from unmask.cli.figures import figures_table
+        from unmask.cli.figures import figures_tables
 
-        console.console().print(figures_table(figures, title=f"{model} on {data or 'its held-out documents'}"))
+        where = ", ".join(data) if data else "its held-out documents"
+        console.console().print(figures_tables(figures, title=f"{model} on {where}"))
     console.next_step(f'unmask fill {model} "The quick brown [MASK] jumps over the lazy dog."')

@@ -22,6 +22,7 @@ _ROWS = (
     ("bits_per_character", "bits per character", "comparable across tokenizers"),
     ("masked_tokens", "masked tokens", ""),
 )
+_BY_SOURCE = ("loss", "unigram_loss", "perplexity", "word_accuracy", "masked_tokens")
 _SHARES = {"token_accuracy", "word_accuracy", "word_error_rate"}
 
 
@@ -32,6 +33,16 @@ def figures_table(figures: Mapping[str, Any], title: str) -> Table:
     made.show_header = False
     made.columns[2].justify, made.columns[2].style = "left", "dim"
     return made
+
+
+def figures_tables(figures: Mapping[str, Any], title: str) -> Group:
+    """The figures of an evaluation, and those of each source of its text where there are several."""
+    parts: list[Any] = [figures_table(figures, title)]
+    if sources := figures.get("sources"):
+        labels = {key: label for key, label, _ in _ROWS}
+        rows = [[name, *(shown(key, own.get(key)) for key in _BY_SOURCE)] for name, own in sources.items()]
+        parts += ["", table("by source", ["", *(labels[key] for key in _BY_SOURCE)], rows)]
+    return Group(*parts)
 
 
 def shown(key: str, value: float | None) -> str:

@@ -97,14 +97,14 @@ def _train(run: Run | None, folder: Path, as_json: bool) -> None:
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:
-    from unmask.cli.figures import figures_table, filled_blanks
+    from unmask.cli.figures import figures_tables, filled_blanks
 
     model = outcome.folder / "model"
     if as_json:
         console.print_json({**outcome.figures, "model": str(model)})
     else:
         out = console.console()
-        out.print("", figures_table(outcome.figures, title="on held-out documents"))
+        out.print("", figures_tables(outcome.figures, title="on held-out documents"))
         if outcome.samples:
             out.print("", filled_blanks(outcome.samples))
         out.print(f"\n[bold]model[/bold]  {model}")

@@ -1,7 +1,7 @@
 """How well a model restores words of documents it has not seen.
 
     evaluate("runs/demo")                        on the held-out documents of the run's own store
-    evaluate("runs/demo", "stores/wiki")         on those of another store
+    evaluate("runs/demo", "stores/wiki")         on those of another store, or of several: ["stores/en", "stores/zh"]
     evaluate("answerdotai/ModernBERT-base", "my-texts/")
     evaluate("runs/demo", "blimp/", suite="blimp")
 
@@ -10,6 +10,8 @@ The words asked for depend on the text alone, so figures in bits per character c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +41,7 @@ SHARE = 0.15
 
 def evaluate(
     model: str | Path | Model,
-    data: str | Path | None = None,
+    data: str | Path | Sequence[str | Path] | None = None,
     *,
     row_length: int | None = None,
     share: float | None = None,
@@ -52,10 +54,12 @@ def evaluate(
     """The figures of a model (a path, a Hub name, or loaded) on held-out text with blanks.
 
     `data` is a store (its validation documents), or any text as `unmask prepare` takes it, read with the settings
-    `corpus`. Without it the model is judged as its run judged it at the end: on the run's own store, as many tokens.
+    `corpus`; or several of them. Without it the model is judged as its run judged it at the end: on the run's own
+    store, as many tokens.
     By default the `row_length` in tokens is that of the run, else 512, and 15 % of the words are blanked.
 
-    The keys are those of `score_blanks`; `unigram_loss` is None for a model that came without its counts.
+    The keys are those of `score_blanks`; `unigram_loss` is None for a model that came without its counts. Text of
+    several sources has figures for each of them under `sources`.
 
     With a `suite` of the menu SUITES the model is judged by that instead, on its own files in `data`: the figures are
     those of its `judge`, on `sample` questions of each kind (all by default).
@@ -64,23 +68,25 @@ def evaluate(
     """
     require(sample is None or suite is not None, "a sample is drawn from a suite: name one, e.g. --suite blimp")
     judge = None if suite is None else SUITES.load(suite)(sample=sample)
-    require(judge is None or data is not None, f"the files of {suite} are needed: name their folder with --data FOLDER")
+    places = [] if data is None else [data] if isinstance(data, (str, Path)) else list(data)
+    require(judge is None or len(places) == 1, f"the files of {suite} are needed: name their folder with --data FOLDER")
     if isinstance(model, (str, Path)):
         from unmask.models import load
 
         model = load(model)
     if judge is not None:
-        return judge.judge(model, data)
+        return judge.judge(model, places[0])
     length = row_length or min(_run_setting(model, "data", "row_length") or ROW_LENGTH, model.row_limit)
     require(
         length <= model.row_limit,
         f"row_length={length}: the model reads at most {model.row_limit} tokens; set row_length={model.row_limit}",
     )
-    if data is None:
-        data = _own_store(model)
+    if not places:
+        places = [_own_store(model)]
         share = share or _run_setting(model, "evaluation", "share")
         limit_tokens = limit_tokens or _run_setting(model, "evaluation", "final_tokens")
-    blanks = make_blanks(model.tokenizer, documents(data, corpus), length, share or SHARE, limit_tokens)
+    texts = chain.from_iterable(documents(place, corpus) for place in places)
+    blanks = make_blanks(model.tokenizer, texts, length, share or SHARE, limit_tokens)
     return score_blanks(blanks, model.predict, model.token_counts, batch_rows)
 
 

@@ -61,6 +61,8 @@ class Blanks:
     characters: np.ndarray
     """(W,) characters of the word itself"""
     texts: tuple[str, ...]
+    sources: tuple[str, ...]
+    """the source of each text"""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -156,6 +158,7 @@ class _Blanked:
     """One document: its tokens, where rows begin, and what is blanked, numbered within the document."""
 
     text: str
+    source: str
     ids: np.ndarray  # (n,)
     cuts: list[int]  # where rows begin, and n
     places: np.ndarray  # tokens to mask
@@ -191,7 +194,7 @@ def _blanked(
     itself = spans[np.flatnonzero(chosen)[kept]]
     text = document.text if end == len(encoded.ids) else document.text[: int(encoded.ends[:end].max(initial=0))]
     written = _written_spans(text, words, encoded.starts[places], encoded.ends[places], len(kept))
-    return _Blanked(text, ids, cuts, places, words, written, itself[:, 1] - itself[:, 0])
+    return _Blanked(text, document.source, ids, cuts, places, words, written, itself[:, 1] - itself[:, 0])
 
 
 def chosen_words(document: str, starts: np.ndarray, share: float) -> np.ndarray:
@@ -266,6 +269,7 @@ def _together(made: list[_Blanked], tokenizer: Tokenizer, vocabulary: Vocabulary
         spans=np.concatenate([blanked.spans for blanked in made]),
         characters=np.concatenate([blanked.characters for blanked in made]).astype(np.int64),
         texts=tuple(blanked.text for blanked in made),
+        sources=tuple(blanked.source for blanked in made),
     )
 
 

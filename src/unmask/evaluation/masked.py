@@ -5,18 +5,18 @@ Shapes: R rows, T tokens in a row, N masked tokens, V vocabulary.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unmask.errors import ModelError
 from unmask.evaluation.blanks import Blanks, replaced
 from unmask.metrics import METRICS
-from unmask.metrics.metric import Scored
+from unmask.metrics.metric import Metric, Scored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,21 +32,66 @@ BLANK = "[MASK]"
 
 def score_blanks(
     blanks: Blanks, predict: Predict, token_counts: np.ndarray | None = None, batch_rows: int = 64
-) -> dict[str, float | int | None]:
+) -> dict[str, Any]:
     """The figures of a model on blanks: every metric of the menu, and `masked_tokens`.
 
     loss, perplexity, token_accuracy, word_accuracy, word_error_rate, bits_per_character, and unigram_loss from the
-    training counts `token_counts` (V,), None without them. ModelError when the model knows fewer tokens than the text.
+    training counts `token_counts` (V,), None without them. Where the texts are of several sources, `sources` has the
+    same figures for each of them, by name. ModelError when the model knows fewer tokens than the text.
     """
     losses, predicted = restored_tokens(blanks, predict, batch_rows)
     scored = _scored(blanks, losses, predicted, token_counts)
-    figures: dict[str, float | int | None] = {}
-    for name in METRICS:
-        metric = METRICS.load(name)()
+    parts = {source: _measured(part) for source, part in _by_source(scored, blanks).items()}
+    figures: dict[str, Any] = _figures(_added(parts.values()))
+    asked = {source: metrics for source, metrics in parts.items() if metrics["loss"].count}
+    if len(asked) > 1:
+        figures["sources"] = {source: _figures(metrics) for source, metrics in asked.items()}
+    return figures
+
+
+def _measured(scored: Scored) -> dict[str, Metric]:
+    metrics = {name: METRICS.load(name)() for name in METRICS}
+    for metric in metrics.values():
         metric.update(scored)
-        figure = metric.compute()
-        figures[name] = None if math.isnan(figure) and name == "unigram_loss" else figure
-    return {**figures, "masked_tokens": len(blanks)}
+    return metrics
+
+
+def _added(parts: Iterable[dict[str, Metric]]) -> dict[str, Metric]:
+    """The metrics of all parts of the text together."""
+    whole = {name: METRICS.load(name)() for name in METRICS}
+    for metrics in parts:
+        for name, metric in metrics.items():
+            whole[name].merge(metric.state())
+    return whole
+
+
+def _figures(metrics: dict[str, Metric]) -> dict[str, float | int | None]:
+    figures: dict[str, float | int | None] = {name: metric.compute() for name, metric in metrics.items()}
+    if not metrics["unigram_loss"].count:
+        figures["unigram_loss"] = None
+    return {**figures, "masked_tokens": int(metrics["loss"].count)}
+
+
+def _by_source(scored: Scored, blanks: Blanks) -> dict[str, Scored]:
+    """What was scored, by the source of the text."""
+    source_of = np.array(blanks.sources)
+    return {name: _of_texts(scored, blanks, source_of == name) for name in sorted(set(blanks.sources))}
+
+
+def _of_texts(scored: Scored, blanks: Blanks, chosen: np.ndarray) -> Scored:
+    """The part of what was scored that stands in chosen texts: bool (texts,)."""
+    words = chosen[blanks.documents]
+    tokens = words[scored.words]
+    return replace(
+        scored,
+        losses=scored.losses[tokens],
+        targets=scored.targets[tokens],
+        predicted=scored.predicted[tokens],
+        words=(np.cumsum(words) - 1)[scored.words[tokens]],
+        characters=scored.characters[words],
+        references=list(compress(scored.references, chosen)),
+        hypotheses=list(compress(scored.hypotheses, chosen)),
+    )
 
 
 def restored_tokens(blanks: Blanks, predict: Predict, batch_rows: int = 64) -> tuple[np.ndarray, np.ndarray]:

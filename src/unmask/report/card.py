@@ -26,11 +26,12 @@ FIGURES = {
 # Transformers does not know these by itself; every other model is saved in the layout of a stock class.
 _OWN_LAYOUT = {"lstm", "gru", "masked_autoencoding"}
 _METRICS = ("loss", "perplexity", "token_accuracy", "word_accuracy", "word_error_rate", "bits_per_character")
+_BY_SOURCE = ("loss", "unigram_loss", "perplexity", "word_accuracy", "masked_tokens")
 
 
 def model_card(
     run: Mapping[str, Any],
-    figures: Mapping[str, float | None],
+    figures: Mapping[str, Any],
     *,
     name: str,
     mask_token: str = "[MASK]",
@@ -43,10 +44,10 @@ def model_card(
 ) -> str:
     """The README.md of a model folder.
 
-    run: the resolved run as JSON. figures: what `evaluate` gave, any of the keys of FIGURES. examples: sentences with
-    `___` for their blanks, the Hub's widget shows them. data: what is known of the training text, by label. language:
-    ISO 639-1 codes, left out when none is given. license: an identifier of the Hub; "other" says that nobody chose one
-    yet. picture: the learning curves, a path relative to the card.
+    run: the resolved run as JSON. figures: what `evaluate` gave, any of the keys of FIGURES, and `sources`. examples:
+    sentences with `___` for their blanks, the Hub's widget shows them. data: what is known of the training text, by
+    label. language: ISO 639-1 codes, left out when none is given. license: an identifier of the Hub; "other" says that
+    nobody chose one yet. picture: the learning curves, a path relative to the card.
     """
     texts = [example.replace("___", mask_token) for example in examples]
     architecture = _chosen(run, "architecture", "encoder")
@@ -134,7 +135,7 @@ model.fill({text!r}, top_k=5)
 ```"""
 
 
-def _figures(figures: Mapping[str, float | None], share: float) -> str:
+def _figures(figures: Mapping[str, Any], share: float) -> str:
     rows = [
         f"| {label} | {form.format(value)} | {meaning} |"
         for key, (label, meaning, form) in FIGURES.items()
@@ -143,9 +144,23 @@ def _figures(figures: Mapping[str, float | None], share: float) -> str:
     if not rows:
         return ""
     table = "\n".join(["| Figure | Value | |", "|---|---:|---|", *rows])
-    return f"## Figures\n\nOn held-out documents, {100 * share:g} % of the words blanked.\n\n{table}" + _verdict(
-        figures
-    )
+    said = f"## Figures\n\nOn held-out documents, {100 * share:g} % of the words blanked.\n\n{table}"
+    return said + _verdict(figures) + _by_source(figures.get("sources") or {})
+
+
+def _by_source(sources: Mapping[str, Mapping[str, float | None]]) -> str:
+    """A row for each source of the text, where there are several."""
+    if not sources:
+        return ""
+    lines = [
+        f"| By source | {' | '.join(FIGURES[key][0] for key in _BY_SOURCE)} |",
+        "|---|" + "---:|" * len(_BY_SOURCE),
+    ]
+    for name, figures in sources.items():
+        values = ((key, figures.get(key)) for key in _BY_SOURCE)
+        cells = ["–" if value is None else FIGURES[key][2].format(value) for key, value in values]
+        lines.append(f"| {_cell(name)} | {' | '.join(cells)} |")
+    return "\n\n" + "\n".join(lines)
 
 
 def _verdict(figures: Mapping[str, float | None]) -> str:
