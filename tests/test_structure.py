@@ -33,6 +33,7 @@ MAY_IMPORT |= {
 }
 MAY_IMPORT["training"] = set(MAY_IMPORT) - CORE
 MAY_IMPORT["models"] = {"tokens", "layers", "weights", "objectives"}
+MAY_IMPORT["start"] = {"tokens", "weights", "models", "architectures"}
 MAY_IMPORT["evaluation"] = set(MAY_IMPORT) - CORE - {"training"}
 MAY_IMPORT["generation"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
 MAY_IMPORT["report"] = {"training", "evaluation"}

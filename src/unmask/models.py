@@ -132,7 +132,7 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
         row_limit=module.encoder.config.positions if ours else row_limit(module, config),  # type: ignore[union-attr]
         vocabulary_size=size or tokenizer.vocabulary_size,
         device=device,
-        run=_run_beside(folder),
+        run=run_beside(folder),
         token_counts=read_token_counts(folder),
         module=module,
         forward=forward,
@@ -219,8 +219,8 @@ def _hub_trouble(error: Exception) -> str:
     return known.get(type(error).__name__, f"not to be had from the Hub ({type(error).__name__})")
 
 
-def _run_beside(folder: Path) -> dict[str, Any] | None:
-    """The run a model came from: run.json in its own folder, or in the run folder around it."""
+def run_beside(folder: Path) -> dict[str, Any] | None:
+    """The run a model came from, of run.json in its own folder or in the run folder around it; None without one."""
     for place in (folder, folder.parent, folder.parent.parent):
         if (place / RUN).exists():
             content = _json(place / RUN)

@@ -18,6 +18,7 @@ from unmask.corpus.settings import CorpusSettings
 from unmask.errors import ModelError, UnmaskError
 from unmask.masking import Masking
 from unmask.objectives import OBJECTIVES
+from unmask.start import Start
 from unmask.tokens.mixing import parsed_weights
 from unmask.tokens.pairs import PAIRINGS
 from unmask.tokens.training import TokenizerSettings
@@ -93,6 +94,7 @@ class Run:
     corpus: CorpusSettings = section(CorpusSettings)
     tokenizer: TokenizerSettings = section(TokenizerSettings)
     masking: Masking = section(Masking)
+    start: Start = section(Start)
     architecture: Any = choice(ARCHITECTURES, "modernbert")
     objective: Any = choice(OBJECTIVES, "masked_language_modeling")
     optimizer: Any = choice(OPTIMIZERS, "muon")
@@ -107,8 +109,8 @@ class Run:
         )
         require(
             self.data.packing != "packed" or self.architecture.packed_rows,
-            "data.packing=packed: a recurrent model cannot keep the documents of one row apart; "
-            "set data.packing=document",
+            f"data.packing=packed: architecture={ARCHITECTURES.name_of(self.architecture)} cannot keep the documents "
+            "of one row apart; set data.packing=document",
         )
         require(
             self.data.packing in PAIRINGS or not self.objective.pairs,
@@ -117,8 +119,9 @@ class Run:
         )
         require(
             self.architecture.packed_rows or not self.objective.gaps,
-            "the objective leaves tokens out of the row, which a recurrent model cannot be told: "
-            "set architecture=modernbert, bert or transformer",
+            "the objective leaves tokens out of the row, which "
+            f"architecture={ARCHITECTURES.name_of(self.architecture)} cannot be told: "
+            "modernbert, bert and transformer can",
         )
         longest = self.architecture.positions
         require(
@@ -128,6 +131,16 @@ class Run:
         )
         assert self.training.budget  # refuses none or several
         return self
+
+
+def settled(run: Run) -> Run:
+    """The run with what its start decides filled in, checked: the architecture of start.model, and its tokenizer where
+    text is to be prepared. ModelError when that is no masked language model."""
+    if run.start.model is not None:
+        from unmask.start.folder import continued_from
+
+        run = continued_from(run)
+    return run.checked()
 
 
 def pretrain(run: Run, to: str | Path | None = None, display: Display | None = None) -> Outcome:
@@ -141,7 +154,7 @@ def pretrain(run: Run, to: str | Path | None = None, display: Display | None = N
 
     folder = Path(to or Path("runs") / run.name)
     with process_group() as me:
-        stages.started(run.checked(), folder, me)
+        stages.started(settled(run), folder, me)
         try:
             return _trained(folder, me, display)
         except UnmaskError as error:
@@ -184,6 +197,7 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
     rows = laid_out(mixture, "train", run.data.row_length, run.data.packing, run.seed)
     batches = Batches(rows, run.masking, run.seed)
     objective = stages.objective(run, store, machine)
+    stages.begin(run, folder, store, objective)
     judge = stages.Judge(run, store, objective, machine)
     fit = stages.fit(run, folder, batches, objective, judge, machine, me, display)
     spent = fit.run()

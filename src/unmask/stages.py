@@ -29,6 +29,7 @@ from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
 from unmask.models import positions, write_token_counts
 from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
+from unmask.training.checkpoint import newest
 from unmask.training.fit import Fit
 from unmask.training.memory import keep_large_blocks
 from unmask.training.parallel import together
@@ -211,6 +212,17 @@ def objective(run: Run, store: Store, machine: Machine) -> nn.Module:
     return run.objective.build(encoder, store.vocabulary_size, counts, mask_id).to(machine.device)
 
 
+def begin(run: Run, folder: Path, store: Store, objective: nn.Module) -> None:
+    """Give a fresh objective the weights that run.start names, unless the run goes on from a checkpoint of its own."""
+    start = run.start
+    if (start.model or start.vectors) is None or newest(folder / "checkpoints") is not None:
+        return
+    if start.model is not None:
+        from unmask.start.folder import begin_from
+
+        begin_from(objective, Path(start.model), store)
+
+
 # ---------------------------------------------------------------- held-out figures
 
 
@@ -343,7 +355,8 @@ def _card(
 ) -> str:
     from unmask.report.card import model_card
 
-    seen = {
+    begun = {"started from": run.start.model or run.start.vectors} if run.start.model or run.start.vectors else {}
+    seen = begun | {
         "source": run.data.source or run.data.store,
         "tokens of training text": f"{store.count('tokens', 'train'):,}",
         "tokens trained on": f"{spent.tokens:,} in {spent.step:,} steps, {spent.seconds / 60:.1f} minutes",

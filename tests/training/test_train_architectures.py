@@ -83,6 +83,8 @@ def test_packed_rows_are_refused_before_anything_is_made_where_documents_would_m
     if small_architecture.packed_rows:
         assert run.checked() is run
         return
-    with pytest.raises(SettingError, match=r"^data\.packing=packed: a recurrent .*; set data\.packing=document$"):
+    with pytest.raises(
+        SettingError, match=r"^data\.packing=packed: architecture=\w+ cannot .*; set data\.packing=document$"
+    ):
         runs.pretrain(run, tmp_path / "run")
     assert not (tmp_path / "run").exists()

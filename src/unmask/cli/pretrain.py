@@ -1,4 +1,4 @@
-"""`unmask pretrain`: a recipe or a saved run, settings changed by name, and a model at the end."""
+"""`unmask pretrain`: a recipe, a run or a model to go on from, settings changed by name, and a model at the end."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ EXAMPLES = examples(
     "unmask pretrain demo",
     "unmask pretrain modernbert data.source=texts/ training.minutes=30 --to runs/a",
     "unmask pretrain runs/a/run.json training.steps=2000 seed=2 --to runs/b",
+    "unmask pretrain runs/a data.source=other-texts/ training.minutes=30",
     "unmask pretrain --resume runs/a",
 )
 
@@ -29,7 +30,9 @@ EXAMPLES = examples(
 def command(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RECIPE SETTING=VALUE", help="A recipe or a run.json, then settings."),
+        typer.Argument(
+            metavar="RECIPE SETTING=VALUE", help="A recipe, a run.json or a model folder to go on from; then settings."
+        ),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="RUN", help="Run folder; runs/RECIPE by default.")] = None,
     again: Annotated[
@@ -50,21 +53,49 @@ def command(
     folder = to or Path("runs") / run.name
     folder = next_free(folder) if again else folder
     if dry_run:
-        return _plan(run.checked(), folder, as_json)
+        return _plan(run, folder, as_json)
     _train(run, folder, as_json)
 
 
 def resolved(words: list[str]) -> Run:
-    """The Run that a recipe's name or a run.json and the settings after it describe."""
+    """The Run that a recipe's name, a run.json or a model folder and the settings after it describe.
+
+    SettingError when they ask for another architecture than that of the model it starts from.
+    """
     from unmask.config import overridden
     from unmask.recipes import RECIPES
-    from unmask.run import saved
 
     if not words or "=" in words[0]:
         raise SettingError(f"which recipe? unmask pretrain RECIPE section.field=value (known: {', '.join(RECIPES)})")
     name, *assignments = words
-    run = saved(Path(name)) if name.endswith(".json") else RECIPES.load(name)()
-    return overridden(run, assignments)
+    run = overridden(_described(name), assignments)
+    if run.start.model is not None:
+        _refuse_another_architecture(run, assignments)
+    return run
+
+
+def _described(name: str) -> Run:
+    from unmask.recipes import RECIPES
+    from unmask.run import saved
+
+    if name not in RECIPES and name.endswith(".json"):
+        return saved(Path(name))
+    if name not in RECIPES and ("/" in name or Path(name).is_dir()):
+        from unmask.recipes.continued import continued
+
+        return continued(name)
+    return RECIPES.load(name)()
+
+
+def _refuse_another_architecture(run: Run, assignments: list[str]) -> None:
+    from unmask.models import resolved as folder_of
+    from unmask.start.folder import architecture_of
+
+    asked = [text for text in assignments if text.partition("=")[0].strip().split(".")[0] == "architecture"]
+    if asked and run.architecture != architecture_of(folder_of(str(run.start.model))):
+        raise SettingError(
+            f"{asked[0]}: the architecture is that of the model to start from, {run.start.model}; leave the setting out"
+        )
 
 
 def next_free(folder: Path) -> Path:
@@ -120,10 +151,14 @@ def question(samples: Sequence[tuple[str, str]]) -> str:
 
 def _plan(run: Run, folder: Path, as_json: bool) -> None:
     from unmask.config import described, to_dict
+    from unmask.recipes import RECIPES
+    from unmask.run import settled
 
+    run = settled(run)
     if as_json:
         console.print_json(to_dict(run))
     else:
         rows = [[path, value] for path, value, _ in described(run)]
         console.console().print(console.table(f"{run.name}, to {folder}", ["setting", "value"], rows))
-    console.next_step(f"the same without --dry-run; what each setting means: unmask list settings {run.name}")
+    recipe = f" {run.name}" if run.name in RECIPES else ""
+    console.next_step(f"the same without --dry-run; what each setting means: unmask list settings{recipe}")

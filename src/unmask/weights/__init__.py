@@ -106,6 +106,31 @@ def load_encoder(folder: Path) -> Any:
     return encoder.eval()
 
 
+def architecture_in(folder: Path) -> Any | None:
+    """The settings of the encoder in a Hugging Face folder; None when we have no class of its layout."""
+    read = _settings(folder)
+    if read is None or not read.layout.readable(folder):
+        return None
+    return read.layout.encoder(read.architecture)
+
+
+def weights_in(folder: Path) -> dict[str, Tensor] | None:
+    """All the weights of a folder by our names, in float32; None when we have no class of its layout.
+
+    ModelError when it holds an encoder without a head, or a file is cut short. Other weights may be lacking.
+    """
+    read = _settings(folder)
+    if read is None or not read.layout.readable(folder):
+        return None
+    weights = read.layout.ours(read.architecture, _present_weights(folder, read.layout), read.config)
+    if not any(name.startswith("head.") for name in weights):
+        raise ModelError(
+            f"{folder} is an encoder saved without its head, not a masked language model: "
+            "give the folder of the ...ForMaskedLM model"
+        )
+    return weights
+
+
 def load_weights(objective: Any, folder: Path) -> None:
     """Put the weights of a folder into our objective; nothing may be missing, and what is left over is refused, or
     named where the layout knows that a masked language model has no use for it."""

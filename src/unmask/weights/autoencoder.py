@@ -47,6 +47,9 @@ class AutoencoderLayout(Layout):
         sizes = {name: config[name] for name in asdict(MaskedAutoencoding())}
         return Autoencoder(kind(**settings), MaskedAutoencoding(**sizes))
 
+    def encoder(self, architecture: Autoencoder) -> Any:
+        return architecture.encoder
+
     def objective(self, architecture: Autoencoder, config: Mapping[str, Any]) -> AutoencoderObjective:
         size = config["vocab_size"]
         return architecture.decoder.build(architecture.build(size), size, mask_id=config["mask_token_id"])

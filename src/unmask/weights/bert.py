@@ -141,6 +141,8 @@ class BertLayout(Layout):
         self, architecture: Bert | Transformer, stock: Mapping[str, Tensor], config: Mapping[str, Any]
     ) -> dict[str, Tensor]:
         weights = super().ours(architecture, stock, config)
+        if not {_POSITIONS, _TYPES} <= weights.keys():
+            return weights
         weights[_POSITIONS] = weights[_POSITIONS][self.reserved(config) :]
         if isinstance(architecture, Transformer):
             weights[_POSITIONS] = weights[_POSITIONS] + weights.pop(_TYPES)[0]  # every token is of the first type

@@ -43,6 +43,10 @@ class Layout(ABC):
     def architecture(self, config: Mapping[str, Any]) -> Any | None:
         """Our settings of the model that a (filled) config describes, or None when ours cannot express it."""
 
+    def encoder(self, architecture: Any) -> Any:
+        """The settings of the encoder alone, where a folder holds more than encoder and head."""
+        return architecture
+
     def objective(self, architecture: Any, config: Mapping[str, Any]) -> MaskedObjective:
         """Our class of such a model, with random weights."""
         size = config["vocab_size"]
@@ -73,11 +77,13 @@ class Layout(ABC):
         return parts
 
     def ours(self, architecture: Any, stock: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The weights of a file by our names: what `stock` undoes."""
+        """The weights of a file by our names: what `stock` undoes. Those that the file lacks are lacking here too."""
         names = {theirs: ours for ours, theirs in numbered(self.names, architecture.layers).items()}
         known = {name for theirs in names for name in theirs}
         fused = {
-            ours: torch.cat([stock[name] for name in theirs]) for theirs, ours in names.items() if theirs[0] in stock
+            ours: torch.cat([stock[name] for name in theirs])
+            for theirs, ours in names.items()
+            if all(name in stock for name in theirs)
         }
         return fused | {name: tensor for name, tensor in stock.items() if name not in known}
 

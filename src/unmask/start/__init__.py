@@ -1,0 +1,24 @@
+"""The `start` section of a run: the weights it begins with, where they are not all random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unmask.config import require
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run starts from; with neither, all weights are random."""
+
+    model: str | None = None
+    """go on from this masked language model: a run folder, a Hugging Face folder or a Hub name. Architecture and
+    tokenizer are its, the objective is the run's; weights that it lacks are named and start at random"""
+    vectors: str | None = None
+    """start the token embeddings from word vectors: a text file of word2vec or GloVe, also .gz"""
+
+    def __post_init__(self) -> None:
+        require(
+            self.model is None or self.vectors is None,
+            "start.model brings its own embeddings: leave out start.vectors, or start.model",
+        )
