@@ -2,6 +2,7 @@
 
     model = load("runs/demo")            its model/, or the newest whole checkpoint while it is still training
     model.fill("Returns a new [MASK].")
+    model.generate("Returns a new", tokens=20)
     model.score("Returns a new array.")
     model.predict(tokens, groups, rows, columns)     the mechanism below evaluation, filling and scoring
 
@@ -97,6 +98,10 @@ class Model:
         """Fill the blanks of a text (or of several): `unmask.generation.fill.fill` with this model."""
         # By name: filling stands above models, so this file must not depend on it.
         return import_module("unmask.generation.fill").fill(self, text, **settings)
+
+    def generate(self, prompt: str = "", **settings: Any) -> list[Any]:
+        """Texts that begin with a prompt, or fill its blanks: `unmask.generation.generate.generate` with this model."""
+        return import_module("unmask.generation.generate").generate(self, prompt, **settings)
 
     def score(self, text: str | list[str], **settings: Any) -> Any:
         """How likely a text is (or several): `unmask.evaluation.pseudo_likelihood.score` with this model."""

@@ -32,6 +32,8 @@ MENUS = Menu(
         "schedules": "unmask.training.schedules:SCHEDULES",
         "metrics": "unmask.metrics:METRICS",
         "pll_metrics": "unmask.evaluation.pseudo_likelihood:PLL_METRICS",
+        "orders": "unmask.generation.orders:ORDERS",
+        "plans": "unmask.generation.plans:PLANS",
         "suites": "unmask.evaluation:SUITES",
     },
 )

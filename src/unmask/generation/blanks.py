@@ -31,14 +31,20 @@ class Blank:
 
 def find_blanks(text: str, mask_token: str) -> list[Blank]:
     """The blanks of a text from left to right; SettingError when there is none or one asks for no token."""
+    found = blanks_in(text, mask_token)
+    if not found:
+        shown = text if len(text) <= 40 else text[:37] + "..."
+        raise SettingError(f'no blank in "{shown}": write one as [MASK] or ___, as in "The ___ is blue."')
+    return found
+
+
+def blanks_in(text: str, mask_token: str) -> list[Blank]:
+    """The same where a text may have none."""
     found = [
         Blank(match.start(), match.end(), None if said is None else int(said))
         for match in re.finditer(f"{_FORMS}|{re.escape(mask_token)}", text)
         for said in [match["square"] or match["angle"]]
     ]
-    if not found:
-        shown = text if len(text) <= 40 else text[:37] + "..."
-        raise SettingError(f'no blank in "{shown}": write one as [MASK] or ___, as in "The ___ is blue."')
     if any(blank.tokens == 0 for blank in found):
         raise SettingError("a blank of 0 tokens cannot be filled: write [MASK:2] for two")
     return found
@@ -71,7 +77,8 @@ def row_of(
     tokens += [] if tokenizer.sep_id is None else [tokenizer.sep_id]
     if len(tokens) > model.row_limit:
         raise DataError(
-            f"the text has {len(tokens)} tokens, the model reads {model.row_limit} at most: shorten the text"
+            f"the text has {len(tokens)} tokens, the model reads {model.row_limit} at most: "
+            "shorten the text or its blanks"
         )
     return tuple(tokens), places
 
