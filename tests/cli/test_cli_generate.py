@@ -39,7 +39,7 @@ def test_a_text_goes_to_standard_output_and_nothing_else(unmask):
     assert code == 0
     assert out.startswith("The cat")
     assert out.count("\n") == 1
-    assert err.splitlines()[-1] == "next: unmask score bert TEXT"
+    assert err.splitlines()[-1] == "next: unmask evaluate bert"
 
 
 def test_json_has_every_sample_and_where_it_was_filled(unmask):

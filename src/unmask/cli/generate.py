@@ -30,7 +30,7 @@ SHOWN = 12
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
     prompt: Annotated[
-        str, typer.Argument(metavar="[PROMPT]", help="How the text begins, or a text with blanks: [MASK:20].")
+        str, typer.Argument(metavar="PROMPT", help="How the text begins, or a text with blanks: [MASK:20].")
     ] = "",
     tokens: Annotated[
         int | None, typer.Option(metavar="N", help="Tokens behind a prompt without blanks: 64 by default.")
@@ -55,7 +55,7 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write texts: a prompt goes on, or its blanks are filled, some tokens at a time."""
+    """Write texts: go on behind a prompt, or fill its blanks."""
     from unmask.generation.generate import generate
     from unmask.generation.orders import ORDERS, Blocks
     from unmask.models import load
@@ -83,7 +83,7 @@ def command(
     else:
         _show_steps(loaded, seen)
         _show(made)
-    console.next_step(f"unmask score {model} TEXT")
+    console.next_step(f"unmask evaluate {model}")
 
 
 def _show(made: list[Generated]) -> None:
