@@ -141,7 +141,10 @@ class Plan:
         work = to.absolute().with_name(to.absolute().name + ".work")
         found = [Source.parse(source) if isinstance(source, str) else source for source in sources]
         found = [_kept(source, work) if source.what == "-" else source for source in found]
-        decides = [fingerprint_of(parts(found, corpus), corpus), to_dict(tokenizer)]
+        settings = to_dict(tokenizer)
+        if not tokenizer.new_tokens:
+            del settings["new_tokens"]  # stores keep the keys they had before there was such a setting
+        decides = [fingerprint_of(parts(found, corpus), corpus), settings]
         if tokenizer.folder is not None:
             decides.append(Tokenizer.load(tokenizer.folder).fingerprint)
         key = xxhash.xxh3_128_hexdigest(json.dumps(decides, sort_keys=True).encode())
@@ -191,8 +194,7 @@ def _tokenizer(plan: Plan, collected: Collected, stages: Stages) -> tuple[Tokeni
     if not checks.is_file():
         with stages.stage("train the tokenizer" if plan.tokenizer.folder is None else "check the tokenizer"):
             texts = sample(_documents(collected, "train"), plan.tokenizer.sample_characters)
-            given = plan.tokenizer.folder
-            tokenizer = Tokenizer.load(given) if given is not None else train_on_sample(texts, plan.tokenizer)
+            tokenizer = train_on_sample(texts, plan.tokenizer)
             tokenizer.save(folder)
             write_last(checks, check_tokenizer(tokenizer, texts[: max(1, _CHECKED * len(texts) // _size(texts))]))
     return Tokenizer.load(folder), json.loads(checks.read_text(encoding="utf-8"))

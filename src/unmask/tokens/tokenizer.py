@@ -94,6 +94,10 @@ class Tokenizer:
             raise ModelError(f"{path} holds no tokenizer: tokenizer.json is needed (a fast tokenizer)") from None
         return cls(backend, _special_names(_json(path / "tokenizer_config.json") | loaded.special_tokens_map))
 
+    def over(self, backend: tokenizers.Tokenizer) -> Tokenizer:
+        """The same special tokens and settings over another backend, one with more tokens."""
+        return Tokenizer(backend, self.special, self._settings)
+
     # ------------------------------------------------------------ text to ids and back
 
     def encode(self, texts: Sequence[str], *, literal: bool = False) -> list[Encoded]:

@@ -22,6 +22,7 @@ from unmask.config import require
 from unmask.errors import DataError
 from unmask.menu import Menu
 from unmask.seeding import text_key
+from unmask.tokens.extension import extended
 from unmask.tokens.tokenizer import ROLES, Tokenizer
 from unmask.tokens.words import SEGMENTERS, word_spans
 
@@ -60,6 +61,8 @@ class TokenizerSettings:
     "Chinese words for whole-word masks: none (each character is a word) or jieba"
     folder: str | None = None
     "use the tokenizer of this Hugging Face folder; nothing is trained then"
+    new_tokens: int = 0
+    "add so many tokens to that of tokenizer.folder: pieces that often stand side by side in the text, joined"
 
     def __post_init__(self) -> None:
         TOKENIZERS[self.kind]
@@ -75,6 +78,11 @@ class TokenizerSettings:
         require(
             self.sample_characters >= 1000,
             f"tokenizer.sample_characters={self.sample_characters}: 1000 or more is needed",
+        )
+        require(self.new_tokens >= 0, f"tokenizer.new_tokens={self.new_tokens}: 0 or more is needed")
+        require(
+            self.folder is not None or not self.new_tokens,
+            f"tokenizer.new_tokens={self.new_tokens} adds to a tokenizer: name it with tokenizer.folder=FOLDER",
         )
         require(
             len(special) == len(ROLES) == len(set(special)) and all(special),
@@ -98,15 +106,20 @@ def train_tokenizer(documents: Iterable[HasText], settings: TokenizerSettings) -
 
     DataError when there is no text.
     """
-    if settings.folder is not None:
+    if settings.folder is not None and not settings.new_tokens:
         return Tokenizer.load(settings.folder)
     return train_on_sample(sample(documents, settings.sample_characters), settings)
 
 
 def train_on_sample(texts: Sequence[str], settings: TokenizerSettings) -> Tokenizer:
-    """Train on all of these texts."""
+    """Train on all of these texts; or load `settings.folder`, and add what `settings.new_tokens` asks for."""
+    given = None if settings.folder is None else Tokenizer.load(settings.folder)
+    if given is not None and not settings.new_tokens:
+        return given
     if not any(text.strip() for text in texts):
         raise DataError("no text to train a tokenizer on; give a source that holds text")
+    if given is not None:
+        return extended(given, texts, settings.new_tokens, settings.minimum_frequency)
     backend = TOKENIZERS.load(settings.kind)(texts, settings)
     return Tokenizer(_framed(backend, settings), dict(zip(ROLES, settings.special_tokens, strict=True)))
 
