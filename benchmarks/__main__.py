@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import preparation, scoring, throughput
+from benchmarks import masked_autoencoder, preparation, scoring, throughput
 
-ALL = {"throughput": throughput.main, "preparation": preparation.main, "scoring": scoring.main}
+ALL = {
+    "throughput": throughput.main,
+    "masked_autoencoder": masked_autoencoder.main,
+    "preparation": preparation.main,
+    "scoring": scoring.main,
+}
 
 
 def main(names: list[str]) -> None:

@@ -11,11 +11,11 @@ A step is everything from a masked batch to updated weights.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks.measuring import keep, ratio, rounds, started
+from benchmarks.steps import masked_batch, median_step, training_step
 
 CONTESTANTS = ["stock", "stock-sparse", "ours-adamw", "ours-muon"]
 SETTINGS = {
@@ -48,63 +48,18 @@ def contestant(name: str, settings: dict[str, Any]) -> dict[str, float]:
 
     torch.manual_seed(settings["seed"])
     step = _stock(settings, sparse=name == "stock-sparse") if name.startswith("stock") else _ours(name, settings)
-    seconds = []
-    for _ in range(settings["warmup"] + settings["steps"]):
-        started = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - started)
-    median = statistics.median(seconds[settings["warmup"] :])
-    return {"step_seconds": median, "tokens_per_second": settings["batch"] * settings["row_length"] / median}
-
-
-def _batch(settings: dict[str, Any]) -> Any:
-    """One masked batch of random tokens; every row asks the same number of places."""
-    import torch
-
-    from unmask.batches import IGNORE, Batch
-
-    B, T = settings["batch"], settings["row_length"]
-    tokens = torch.randint(5, settings["words"], (B, T))
-    count = round(settings["ratio"] * T)
-    places = torch.stack([torch.randperm(T)[:count].sort().values for _ in range(B)])
-    targets = torch.full((B, T), IGNORE).scatter(1, places, tokens.gather(1, places))
-    return Batch(
-        numbers=torch.arange(B),
-        inputs=tokens.scatter(1, places, 4),
-        targets=targets,
-        groups=torch.ones(B, T, dtype=torch.long),
-        positions=torch.arange(T).expand(B, T),
-        places=places,
-        maskable=torch.full((B,), T),
-        ratio=settings["ratio"],
-    )
+    return median_step(step, settings)
 
 
 def _ours(name: str, settings: dict[str, Any]) -> Callable[[], object]:
-    import torch
-
     from unmask.architectures.modernbert import ModernBert
     from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
-    from unmask.training.memory import keep_large_blocks
     from unmask.training.optimizers.adamw import AdamW
     from unmask.training.optimizers.muon import Muon
-    from unmask.training.precision import Masters
 
-    keep_large_blocks()
     sizes = {key: settings[key] for key in ("layers", "width", "heads", "feedforward")}
     model = MaskedLanguageModeling().build(ModernBert(**sizes).build(settings["words"]), settings["words"])
-    masters = Masters(model, torch.bfloat16)
-    optimizer = (Muon() if name == "ours-muon" else AdamW()).build(masters, model)
-    batch = _batch(settings)
-    count = model.counts(batch)["masked"]
-
-    def step() -> None:
-        (model(batch)["masked"] / count).backward()
-        masters.collect(first=True)
-        optimizer.step(1.0)
-        masters.publish()
-
-    return step
+    return training_step(model, Muon() if name == "ours-muon" else AdamW(), settings)
 
 
 def _stock(settings: dict[str, Any], *, sparse: bool) -> Callable[[], object]:
@@ -122,7 +77,7 @@ def _stock(settings: dict[str, Any], *, sparse: bool) -> Callable[[], object]:
     )
     model = ModernBertForMaskedLM(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    batch = _batch(settings)
+    batch = masked_batch(settings)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16):

@@ -6,6 +6,8 @@ chosen from a menu: its field is made with `choice(MENU, "default")`, and its JS
     overridden(run, ["training.steps=100", "masking.selection=whole_word"])  -> a new Run
     to_dict(run) / from_dict(Run, data)                                      exact both ways
 
+A section with a method `completed(names)` says what else follows from the fields that were assigned by these names.
+
 Inside a settings class, a string literal below a field documents it; `unmask list settings` prints them.
 """
 
@@ -100,9 +102,10 @@ def from_dict(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
 
 def overridden(value: T, assignments: Iterable[str]) -> T:
     """Apply `a.b=c` assignments in order; each is checked against the type of its field, and the whole at the end."""
-    data, refused = to_dict(value), None
+    data, refused, given = to_dict(value), None, set()
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
+        given.add(path.strip())
         if not equals:
             raise SettingError(f"'{assignment}' is not a setting: write section.field=value, e.g. training.steps=100")
         _assign(value, data, path.strip().split("."), text.strip(), path.strip())
@@ -115,7 +118,17 @@ def overridden(value: T, assignments: Iterable[str]) -> T:
             refused = error
     if refused is not None:
         raise refused
-    return value
+    return _completed(value, given)
+
+
+def _completed(value: T, given: set[str]) -> T:
+    """What sections make of the fields that were given by name: `completed(names)` where a section has it."""
+    inner: dict[str, Any] = {}
+    for head in {path.partition(".")[0] for path in given if "." in path}:
+        below = {path.partition(".")[2] for path in given if path.startswith(f"{head}.")}
+        inner[head] = _completed(getattr(value, head), below)
+    value = dataclasses.replace(value, **inner) if inner else value  # type: ignore[type-var]
+    return value.completed(given) if hasattr(value, "completed") else value  # type: ignore[attr-defined]
 
 
 def _assign(value: Any, data: dict[str, Any], keys: list[str], text: str, path: str) -> None:

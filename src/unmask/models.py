@@ -29,6 +29,7 @@ import numpy as np
 
 from unmask.console import say, warn
 from unmask.errors import ModelError
+from unmask.memory import keep_large_blocks
 from unmask.sealed import fault
 from unmask.weights.auto import register
 
@@ -111,6 +112,8 @@ class Model:
 def load(name: str | Path, *, device: str | None = None) -> Model:
     """The masked language model under a path or a Hub name, in float32 and ready to predict.
 
+    On a processor freed memory is from now on kept by this process, for the next prediction.
+
     Raises ModelError, one line, for a folder that is missing or holds no such model, an architecture without a
     masked-LM head, weights that do not fit, and a tokenizer that knows more tokens than the model.
     """
@@ -130,6 +133,8 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     ours = _ours(folder)
     module, forward = ours or _stock(folder, config)
+    if device == "cpu":
+        keep_large_blocks()
     module.to(device).eval()
     return Model(
         path=folder,

@@ -191,7 +191,9 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
 
     if (finished := stages.finished(folder)) is not None:
         return finished
-    run, store = stages.stored(saved(folder / "run.json"), folder, me)
+    run = saved(folder / "run.json")
+    stages.same_masks(run, folder, me)
+    run, store = stages.stored(run, folder, me)
     machine = stages.machine(run, folder, me)
     mixture = stages.mixture(run, store, folder, me)
     rows = laid_out(mixture, "train", run.data.row_length, run.data.packing, run.seed)

@@ -26,12 +26,12 @@ from unmask.distributed import World
 from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
 from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
+from unmask.memory import keep_large_blocks
 from unmask.models import positions, write_token_counts
 from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
 from unmask.training.checkpoint import newest
 from unmask.training.fit import Fit
-from unmask.training.memory import keep_large_blocks
 from unmask.training.parallel import together
 from unmask.training.precision import Masters, chosen_dtype
 from unmask.training.schedules import Spent
@@ -131,6 +131,22 @@ def _environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "processor": f"{platform.machine()}, {os.cpu_count()} cores",
     }
+
+
+def same_masks(run: Run, folder: Path, me: World) -> None:
+    """Look at the file that the selection of masks goes by, where there is one, before anything else is done.
+
+    Its fingerprint is recorded; DataError when it has changed since the run was started.
+    """
+    environment, found = _recorded(folder), run.masking.fingerprint
+    known = environment.get("selection")
+    if known not in (None, found):
+        raise DataError(
+            f"{run.masking.selection.tagged} is not the text this run was started with: put that back, or start "
+            "another run with --to PATH"
+        )
+    if me.first and found != known:
+        _record(folder, run, environment | {"selection": found})
 
 
 # ---------------------------------------------------------------- the store

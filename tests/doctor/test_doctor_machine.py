@@ -32,18 +32,19 @@ def test_text_that_goes_by_too_often_is_warned_of() -> None:
     assert "by heart" in estimate(1000, "demo").finding.mend
 
 
-def test_the_operations_agree_with_those_that_a_step_really_runs() -> None:
+@pytest.mark.parametrize(("recipe", "ratio"), [("demo", 0.25), ("mae", 0.5), ("mae", 0.75)])
+def test_the_operations_agree_with_those_that_a_step_really_runs(recipe: str, ratio: float) -> None:
     """Counted by PyTorch over forward and backward of one small batch."""
     from unmask.batches import Batch
     from unmask.masking import place_count
     from unmask.training.throughput import counted_flops
 
-    run = RECIPES.load("demo")()
-    run = replace(run, masking=replace(run.masking, ratio=0.25))
+    run = RECIPES.load(recipe)()
+    run = replace(run, masking=replace(run.masking, ratio=ratio, ratio_end=None))
     size, rows, length = 2048, 4, run.data.row_length
     torch.manual_seed(0)
     objective = run.objective.build(run.architecture.build(size), size)
-    asked = place_count(length, 0.25)
+    asked = place_count(length, ratio)
     tokens = torch.randint(5, size, (rows, length))
     places = torch.arange(asked).expand(rows, asked)
     batch = Batch(
@@ -54,12 +55,18 @@ def test_the_operations_agree_with_those_that_a_step_really_runs() -> None:
         positions=torch.arange(length).expand(rows, length),
         places=places,
         maskable=torch.full((rows,), length),
-        ratio=0.25,
+        ratio=ratio,
     )
     counted = counted_flops(lambda: sum(objective(batch).values()).backward())
     predicted, parameters = operations_per_token(run, size)
     assert parameters == sum(weight.numel() for weight in objective.parameters())
     assert predicted * rows * length == pytest.approx(counted, rel=0.35)
+
+
+def test_rates_that_move_or_are_drawn_count_by_their_mean() -> None:
+    drawn = RECIPES.load("diffusion")()
+    fixed = replace(drawn, masking=replace(drawn.masking, ratio=0.5, ratio_end=None, schedule="constant"))
+    assert operations_per_token(drawn, 2048)[0] == pytest.approx(operations_per_token(fixed, 2048)[0], rel=1e-3)
 
 
 @pytest.mark.parametrize(

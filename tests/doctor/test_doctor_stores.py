@@ -130,9 +130,11 @@ def test_the_overlap_of_the_splits_is_judged(tmp_path: Path, share: float, expec
     assert level(diagnose(make_store(tmp_path / "s", report=report)), "of the validation 13-grams") == expected
 
 
-def test_every_recipe_is_estimated(tmp_path: Path) -> None:
+def test_every_recipe_is_estimated_and_one_of_a_kind_shown(tmp_path: Path) -> None:
+    from unmask.doctor.machine import SHOWN
     from unmask.recipes import RECIPES
 
     found = diagnose(make_store(tmp_path / "s"))
     assert [estimate["recipe"] for estimate in found.figures["recipes"]] == list(RECIPES)
     assert level(found, "recipe modernbert: about") in ("note", "warning")
+    assert sum(finding.what.startswith("recipe ") for finding in found.findings) == len(SHOWN) < len(RECIPES)

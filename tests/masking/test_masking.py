@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import models
 
 from unmask.config import from_dict, overridden, to_dict
 from unmask.errors import SettingError
 from unmask.masking import IGNORE, SCHEDULES, SELECTIONS, Masked, Masking, place_count
 from unmask.tokens.rows import RowBatch, Vocabulary
+from unmask.tokens.tokenizer import Tokenizer
 
 PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL = (0, 1, 2, 3, 4)
 COUNTS = 3 * (np.arange(200) % 40) ** 2  # as many rare tokens as frequent ones
-VOCABULARY = Vocabulary(200, MASK, PAD, CLS, SEP, special_ids=SPECIAL, token_counts=COUNTS)
+TOKENIZER = Tokenizer(
+    tokenizers.Tokenizer(
+        models.WordLevel({f"w{number}": number for number in range(199)} | {"[MASK]": 199}, unk_token="w1")
+    ),
+    {"mask": "[MASK]"},
+)
+VOCABULARY = Vocabulary(200, MASK, PAD, CLS, SEP, special_ids=SPECIAL, token_counts=COUNTS, tokenizer=TOKENIZER)
+TAGGED = Path(__file__).with_name("tagged.txt")  # the words of the tokenizer, each with a tag
 selections = st.sampled_from(sorted(SELECTIONS))
 ratios = st.floats(0.02, 0.95)
 
@@ -56,6 +68,8 @@ def wide(rows: int, words_of: list[int], seed: int = 0) -> RowBatch:
 
 
 def masked(batch: RowBatch, ratio: float, selection: str = "uniform", *assigned: str, epoch=0, seed=0) -> Masked:
+    if selection == "part_of_speech_weighted":
+        assigned = (f"selection.tagged={TAGGED}", *assigned)
     masking = overridden(Masking(), [f"selection={selection}", *assigned])
     return masking.apply(batch, ratio, epoch, seed, VOCABULARY)
 
@@ -94,7 +108,7 @@ def test_places_are_exactly_the_asked_columns_and_the_rest_point_at_nothing(batc
     assert (result.targets[asked(result)] == batch.tokens[asked(result)]).all()
 
 
-@given(batches(), st.sampled_from(["whole_word", "span"]), ratios)
+@given(batches(), st.sampled_from(["whole_word", "span", "part_of_speech_weighted"]), ratios)
 def test_words_are_masked_whole_or_not_at_all_unless_one_alone_is_too_long(batch, selection, ratio):
     chosen = asked(masked(batch, ratio, selection))
     limit = place_count(batch.tokens.shape[1], ratio)
@@ -303,6 +317,41 @@ def test_the_ratio_moves_from_start_to_end():
     assert Masking().ratio_at(2) == pytest.approx(0.15)
 
 
+@pytest.mark.parametrize(
+    ("assigned", "ends"),
+    [
+        (["ratio=0.1"], [0.1, 0.1]),
+        (["schedule=cosine", "ratio=0.1"], [0.1, 0.15]),
+        (["ratio_end=0.2", "ratio=0.1"], [0.1, 0.2]),
+        (["ratio_end=0.2"], [0.3, 0.2]),
+        (["static=true"], [0.3, 0.15]),
+    ],
+)
+def test_a_ratio_assigned_alone_is_the_share_all_the_way(assigned, ends):
+    masking = overridden(Masking(), assigned)
+    assert [masking.ratio_at(0), masking.ratio_at(1)] == pytest.approx(ends)
+
+
+def test_a_ratio_assigned_alone_stays_a_bound_where_rows_draw_theirs():
+    from unmask.recipes.diffusion import diffusion
+
+    assert overridden(diffusion(), ["masking.ratio=0.9"]).masking.end == 0.001
+    assert overridden(diffusion(), ["seed=1", "masking.ratio=0.9", "masking.ratio_end=0.5"]).masking.end == 0.5
+
+
+@pytest.mark.parametrize(
+    ("masking", "mean"),
+    [
+        (Masking(), 0.225),
+        (Masking(schedule="constant"), 0.3),
+        (Masking(ratio=0.9, ratio_end=0.1, schedule="uniform"), 0.5),
+        (Masking(ratio=0.9, ratio_end=0.1, schedule="cosine_law"), 0.1 + 0.8 * (1 - 2 / np.pi)),
+    ],
+)
+def test_the_mean_ratio_is_that_over_training_or_over_the_draws(masking, mean):
+    assert masking.mean_ratio == pytest.approx(mean, abs=1e-4)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("progress", [0, 0.4, 1])
 def test_without_an_end_the_ratio_stays(schedule, progress):
@@ -367,6 +416,12 @@ def test_a_setting_that_cannot_be_is_named_with_the_mend(setting, words):
         ("span", "longest=0", "at least 1 word"),
         ("frequency_weighted", "power=-1", r"masking.selection.power=-1.0: a number from 0 to 2, e.g. 0.5"),
         ("frequency_weighted", "least=0", r"masking.selection.least=0: at least 1, e.g. 10"),
+        (
+            "part_of_speech_weighted",
+            "weights=NOUN",
+            r"weights: 'NOUN' is no TAG:WEIGHT; e.g. masking.selection.weights=",
+        ),
+        ("part_of_speech_weighted", "weights=NOUN:2,ADP:0", r"the weight of ADP must be above 0"),
     ],
 )
 def test_a_selection_that_cannot_be_is_refused(selection, setting, words):

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from unmask import run as runs
 from unmask.config import changed, overridden, to_dict
 from unmask.distributed import World
-from unmask.errors import ModelError, SettingError, Stopped, UnmaskError
+from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
 from unmask.training import fit
 
 
@@ -48,6 +48,31 @@ def test_a_run_stopped_at_step_7_and_resumed_equals_one_never_stopped(run, tmp_p
         runs.pretrain(run, tmp_path / "parts", stop_at(7))
     runs.resume(tmp_path / "parts")
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_masks_by_part_of_speech_go_on_the_same_and_not_with_another_tagged_text(run, tmp_path, stop_at):
+    tagged = tmp_path / "tagged.txt"
+    tagged.write_text("the/DET dog/NOUN barks/VERB loudly/ADV ./PUNCT")
+    run = overridden(
+        run,
+        [
+            "masking.selection=part_of_speech_weighted",
+            f"masking.selection.tagged={tagged}",
+            "masking.selection.weights=NOUN:3,VERB:2,PUNCT:0.2",
+        ],
+    )
+    runs.pretrain(run, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        runs.pretrain(run, tmp_path / "parts", stop_at(7))
+    tagged.write_text("the/DET dog/VERB barks/NOUN loudly/ADV ./PUNCT")
+    with pytest.raises(DataError, match=r"tagged.txt is not the text this run was started with: put that back, or"):
+        runs.resume(tmp_path / "parts")
+    tagged.write_text("the_DET dog_NOUN\nbarks_VERB loudly_ADV ._PUNCT")
+    runs.resume(tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    with pytest.raises(DataError, match=r"nowhere.txt cannot be read"):
+        runs.pretrain(overridden(run, [f"masking.selection.tagged={tmp_path / 'nowhere.txt'}"]), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(

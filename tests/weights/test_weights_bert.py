@@ -80,7 +80,7 @@ def test_token_types_are_those_of_the_stock_class(tmp_path):
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
 
 
-def test_a_folder_with_the_names_of_the_original_code_and_its_pooler_is_read_and_the_rest_is_said(tmp_path, capsys):
+def test_a_folder_with_the_names_of_the_original_code_and_its_pooler_is_read_without_a_warning(tmp_path, capsys):
     stock = roughened(BertForMaskedLM(BertConfig(**SIZES))).eval()
     stock.save_pretrained(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
@@ -89,9 +89,9 @@ def test_a_folder_with_the_names_of_the_original_code_and_its_pooler_is_read_and
     old |= {"bert.pooler.dense.weight": torch.ones(48, 48), "cls.seq_relationship.bias": torch.ones(2)}
     old["cls.predictions.decoder.weight"] = weights["bert.embeddings.word_embeddings.weight"].clone()
     save_file(old, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    capsys.readouterr()
     assert_same_logits(load_objective(tmp_path), stock, padded=True)
-    said = " ".join(capsys.readouterr().err.split())
-    assert "that a masked-LM model does not use: bert.pooler.dense.weight, cls.seq_relationship.bias" in said
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

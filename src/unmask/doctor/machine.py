@@ -1,12 +1,13 @@
 """How long the recipes take on this machine: its measured speed, and the arithmetic of a model.
 
 A step costs about 6 operations a weight and token (2 forward, 4 backward; Kaplan et al. 2020, section 2.1), and 12 a
-layer, channel and visible token for attention; the vocabulary projection runs on the masked places only. Training
-reaches about half of what plain matrix products reach.
+layer, channel and visible token for attention; the vocabulary projection runs on the masked places only, and the
+encoder of a masked autoencoder on the others only. Training reaches about half of what plain matrix products reach.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from unmask.doctor.diagnosis import Finding
 
 REACHED = 0.5
 """The share of the speed of plain matrix products that training reaches, about."""
+
+SHOWN = ("demo", "modernbert", "bert", "lstm", "mae")
+"""The recipes a person is told of, one of a kind; `--json` has the others as well."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,26 @@ def estimates(tokens: int, vocabulary_size: int | None = None) -> list[Estimate]
 
 
 def operations_per_token(run: Any, vocabulary_size: int) -> tuple[float, int]:
-    """Floating-point operations to train on one token, and the parameters of the model."""
+    """Floating-point operations to train on one token, on average over training, and the parameters of the model."""
     import torch
 
     with torch.device("meta"):
         objective = run.objective.build(run.architecture.build(vocabulary_size), vocabulary_size)
     parameters = sum(weight.numel() for weight in objective.parameters())
-    width, length = objective.encoder.width, run.data.row_length
+    width, length, ratio = objective.encoder.width, run.data.row_length, run.masking.mean_ratio
     embedding = vocabulary_size * width
-    asked = run.masking.ratio * embedding  # tied to the embedding, and asked at the masked places only
+    asked = ratio * embedding  # tied to the embedding, and asked at the masked places only
+    read = 1 - ratio if run.objective.gaps else 1.0  # of the tokens, by the encoder
+    encoder = sum(weight.numel() for weight in objective.encoder.parameters()) - embedding
+    above = parameters - embedding - encoder
     attends = hasattr(run.architecture, "heads")
-    attention = 12 * run.architecture.layers * width * length if attends else 0
-    return 6.0 * (parameters - embedding + asked) + attention, parameters
+    attention = 12 * run.architecture.layers * width * length * read**2 if attends else 0
+    return 6.0 * (encoder * read + above + asked) + attention, parameters
+
+
+def findings(estimates: Iterable[Estimate]) -> list[Finding]:
+    """What a person is told of estimates: those of SHOWN."""
+    return [estimate.finding for estimate in estimates if estimate.recipe in SHOWN]
 
 
 def duration(seconds: float) -> str:

@@ -50,7 +50,7 @@ def examine(target: str) -> Diagnosis:
         )
         estimates = machine.estimates(figures["tokens"])
         figures["recipes"] = [vars(estimate) for estimate in estimates]
-        findings += [estimate.finding for estimate in estimates]
+        findings += machine.findings(estimates)
     return Diagnosis("source", target, ordered(findings), f"unmask prepare {target} --to stores/NAME", figures)
 
 

@@ -43,7 +43,7 @@ def examine(target: str) -> Diagnosis:
         *repeats.findings(
             copies, "the validation documents", "figures on held-out text count them several times: clean the source"
         ),
-        *(estimate.finding for estimate in estimates),
+        *machine.findings(estimates),
     ]
     figures["recipes"] = [vars(estimate) for estimate in estimates]
     step = f"unmask pretrain modernbert data.store={target} training.minutes=30"

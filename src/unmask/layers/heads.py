@@ -26,7 +26,10 @@ class PredictionHead(nn.Module):
 
     def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
         """hidden (..., D), embedding (V,D) -> logits (..., V) in float32."""
-        return F.linear(self.transformed(hidden), embedding).float() + self.bias
+        transformed = self.transformed(hidden)
+        if transformed.dtype == self.bias.dtype:
+            return F.linear(transformed, embedding, self.bias)
+        return F.linear(transformed, embedding).float() + self.bias  # a bf16 sum would round the bias
 
     def transformed(self, hidden: Tensor) -> Tensor:
         """hidden (..., D) as the embedding is compared with it (..., D)."""

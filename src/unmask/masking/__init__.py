@@ -10,7 +10,7 @@ Shapes: B rows, T tokens in a row, K places asked in a row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +49,8 @@ class Masking:
 
     selection: Any = choice(SELECTIONS, "uniform")
     ratio: float = 0.3
-    """share of a row's tokens that is asked, between 0 and 1 (at the start of training)"""
+    """share of a row's tokens that is asked, between 0 and 1 (at the start of training; all the way when it is set
+    without `ratio_end` and `schedule`)"""
     ratio_end: float | None = 0.15
     """the share at the end of training; none: `ratio` all the way"""
     schedule: str = "linear"
@@ -79,10 +80,30 @@ class Masking:
         )
         SCHEDULES[self.schedule]  # refuses an unknown name with the nearest one
 
+    def completed(self, names: set[str]) -> Masking:
+        """With `ratio` alone assigned it is the share all the way, whatever end a recipe has; where rows draw theirs it
+        is still one of two bounds."""
+        alone = "ratio" in names and not names & {"ratio_end", "schedule"}
+        return replace(self, ratio_end=None) if alone and self.schedule not in DRAWS else self
+
+    @property
+    def mean_ratio(self) -> float:
+        """The share of tokens that is asked on average over training."""
+        middles = (np.arange(100) + 0.5) / 100
+        if self.schedule in DRAWS:
+            low, high = sorted((self.ratio, self.end))
+            return float(low + (high - low) * DRAWS[self.schedule](middles).mean())
+        return float(np.mean([self.ratio_at(progress) for progress in middles]))
+
     @property
     def end(self) -> float:
         """The ratio at the end of training."""
         return self.ratio if self.ratio_end is None else self.ratio_end
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of the file that the selection goes by; None where it reads none."""
+        return getattr(self.selection, "fingerprint", None)
 
     def ratio_at(self, progress: float) -> float:
         """The ratio of a step that is `progress` (0 to 1) through training; rows that draw their own: the highest."""

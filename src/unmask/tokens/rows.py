@@ -36,7 +36,8 @@ SHORTEST = 8
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
     """What rows, masks and random tokens need to know of tokens: which id is what, and how often each stands in the
-    training text, (V,) int64 where it is known. `cls_id` and `sep_id` are None where there is none."""
+    training text, (V,) int64 where it is known; what they write the `tokenizer` knows. `cls_id` and `sep_id` are None
+    where there is none."""
 
     size: int
     mask_id: int
@@ -45,12 +46,13 @@ class Vocabulary:
     sep_id: int | None
     special_ids: tuple[int, ...]
     token_counts: np.ndarray | None = None
+    tokenizer: Tokenizer | None = None
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, token_counts: np.ndarray | None = None) -> Vocabulary:
         special = tuple(int(i) for i in tokenizer.special_ids)
         ids = (tokenizer.mask_id, tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
-        return cls(tokenizer.vocabulary_size, *ids, special_ids=special, token_counts=token_counts)
+        return cls(tokenizer.vocabulary_size, *ids, special, token_counts, tokenizer)
 
     @cached_property
     def is_special(self) -> np.ndarray:

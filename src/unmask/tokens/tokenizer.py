@@ -214,11 +214,17 @@ class Tokenizer:
     # ------------------------------------------------------------ made once
 
     @cached_property
-    def _blank(self) -> np.ndarray:
-        """Whether a token is nothing but blanks, however the vocabulary spells them: bool (V,)."""
+    def texts(self) -> list[str]:
+        """What each id writes, less the blanks around it and the mark of a word's continuation: (V,)."""
         size = max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
         spelled = self.backend.decode_batch([[number] for number in range(size)], skip_special_tokens=False)
-        return np.fromiter((not token.strip() for token in spelled), bool, size)
+        continuing = getattr(self.backend.model, "continuing_subword_prefix", None) or ""
+        return [text.strip().removeprefix(continuing) or text.strip() for text in spelled]
+
+    @cached_property
+    def _blank(self) -> np.ndarray:
+        """Whether a token is nothing but blanks, however the vocabulary spells them: bool (V,)."""
+        return np.fromiter((not text for text in self.texts), bool, len(self.texts))
 
 
 def _arrays(encoding: tokenizers.Encoding) -> Encoded:

@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unmask import console
 from unmask.errors import ModelError
 from unmask.objectives.masked_language_modeling import MaskedObjective
 from unmask.weights.layout import Layout
@@ -132,8 +131,8 @@ def weights_in(folder: Path) -> dict[str, Tensor] | None:
 
 
 def load_weights(objective: Any, folder: Path) -> None:
-    """Put the weights of a folder into our objective; nothing may be missing, and what is left over is refused, or
-    named where the layout knows that a masked language model has no use for it."""
+    """Put the weights of a folder into our objective; nothing may be missing, and what is left over is refused,
+    unless the layout knows it as what a masked language model has no use for."""
     architecture = objective.config
     layout = layout_of(architecture.layout)
     config = layout.filled(_json(folder))
@@ -178,11 +177,9 @@ def _present_weights(folder: Path, layout: Layout) -> dict[str, Tensor]:
 def _fitting(
     folder: Path, layout: Layout, stock: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The weights that are wanted, all of them; what is known to be of no use is named and left out."""
-    unused = sorted(name for name in stock.keys() - wanted.keys() if name.startswith((*layout.unused, PAIR_HEAD)))
-    if unused:
-        console.warn(f"{folder}: weights that a masked-LM model does not use: {', '.join(unused)}")
-    used = {name: tensor for name, tensor in stock.items() if name not in unused}
+    """The weights that are wanted, all of them; what is known to be of no use is left out without a word."""
+    unused = (*layout.unused, PAIR_HEAD)
+    used = {name: tensor for name, tensor in stock.items() if name in wanted or not name.startswith(unused)}
     _check(folder, used, wanted)
     return used
 

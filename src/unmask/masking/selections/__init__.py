@@ -14,5 +14,6 @@ SELECTIONS = Menu(
         "whole_word": "unmask.masking.selections.whole_word:WholeWord",
         "span": "unmask.masking.selections.span:Span",
         "frequency_weighted": "unmask.masking.selections.frequency_weighted:FrequencyWeighted",
+        "part_of_speech_weighted": "unmask.masking.selections.part_of_speech_weighted:PartOfSpeechWeighted",
     },
 )
