@@ -37,6 +37,7 @@ MAY_IMPORT["start"] = {"tokens", "weights", "models", "architectures"}
 MAY_IMPORT["evaluation"] = set(MAY_IMPORT) - CORE - {"training"}
 MAY_IMPORT["generation"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
 MAY_IMPORT["report"] = {"training", "evaluation"}
+MAY_IMPORT["teaching"] = {"models", *MAY_IMPORT["models"], "batches"}
 MAY_IMPORT["run"] = MAY_IMPORT["stages"] = set(MAY_IMPORT) - CORE | {"stages"}
 for above in ("recipes", "doctor", "cli"):
     MAY_IMPORT[above] = set(MAY_IMPORT) - CORE

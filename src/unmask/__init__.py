@@ -20,6 +20,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 if TYPE_CHECKING:
     from unmask.evaluation import evaluate
     from unmask.models import Model, load
+    from unmask.recipes.distillation import distill
     from unmask.run import Run, pretrain, resume
     from unmask.tokens.build import prepare
 
@@ -27,13 +28,14 @@ _HOMES = {
     "Run": "unmask.run",
     "pretrain": "unmask.run",
     "resume": "unmask.run",
+    "distill": "unmask.recipes.distillation",
     "prepare": "unmask.tokens.build",
     "evaluate": "unmask.evaluation",
     "Model": "unmask.models",
     "load": "unmask.models",
 }
 
-__all__ = ["Model", "Run", "__version__", "evaluate", "load", "prepare", "pretrain", "resume"]
+__all__ = ["Model", "Run", "__version__", "distill", "evaluate", "load", "prepare", "pretrain", "resume"]
 
 
 def __getattr__(name: str) -> Any:

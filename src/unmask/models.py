@@ -291,7 +291,7 @@ def _ours(folder: Path) -> tuple[nn.Module, Forward] | None:
 def _stock(folder: Path, config: dict[str, Any]) -> tuple[nn.Module, Forward]:
     """A model of transformers; each row must be one group, as its attention mask knows nothing else."""
     module = _stock_module(folder, config)
-    head = _head(module, str(config.get("model_type")))
+    head = head_of(module, str(config.get("model_type")))
 
     def forward(tokens: Tensor, groups: Tensor, _: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         visible = groups > 0
@@ -335,8 +335,9 @@ def _stock_module(folder: Path, config: dict[str, Any]) -> Any:
     return module
 
 
-def _head(module: Any, kind: str) -> Callable[[Tensor], Tensor] | None:
-    """What turns hidden states into logits, where it is known, so that it runs on the asked places only."""
+def head_of(module: Any, kind: str) -> Callable[[Tensor], Tensor] | None:
+    """What turns the hidden states of a stock model into logits, where it is known, so that it runs on the asked places
+    only. kind: its `model_type`."""
     if kind == "modernbert":
         return lambda hidden: module.decoder(module.head(hidden))
     attribute = {"bert": "cls", "roberta": "lm_head", "xlm-roberta": "lm_head", "camembert": "lm_head"}.get(kind, "")

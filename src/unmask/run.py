@@ -123,6 +123,10 @@ class Run:
             f"architecture={ARCHITECTURES.name_of(self.architecture)} cannot be told: "
             "modernbert, bert and transformer can",
         )
+        require(
+            getattr(self.objective, "teacher", None) != "",
+            "objective=distillation needs a teacher: unmask distill TEACHER RECIPE, or objective.teacher=FOLDER",
+        )
         longest = self.architecture.positions
         require(
             self.data.row_length <= longest,
@@ -200,6 +204,7 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
     batches = Batches(rows, run.masking, run.seed)
     objective = stages.objective(run, store, machine)
     stages.begin(run, folder, store, objective)
+    stages.teach(run, folder, store, objective, machine, me)
     judge = stages.Judge(run, store, objective, machine)
     fit = stages.fit(run, folder, batches, objective, judge, machine, me, display)
     spent = fit.run()

@@ -28,6 +28,7 @@ from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
 from unmask.memory import keep_large_blocks
 from unmask.models import positions, write_token_counts
+from unmask.objectives.distillation import StudentObjective
 from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
 from unmask.training.checkpoint import newest
@@ -237,6 +238,24 @@ def begin(run: Run, folder: Path, store: Store, objective: nn.Module) -> None:
         from unmask.start.folder import begin_from
 
         begin_from(objective, Path(start.model), store)
+
+
+def teach(run: Run, folder: Path, store: Store, model: nn.Module, machine: Machine, me: World) -> None:
+    """Give a student its teacher, the same one after every resume, and a new student some of its weights; leave any
+    other objective as it is. SettingError when the two do not fit, ModelError for a teacher that is none."""
+    if not isinstance(model, StudentObjective):
+        return
+    from unmask import teaching
+
+    environment = _recorded(folder)
+    teacher = teaching.found(model.settings.teacher, environment.get("teacher"), machine.device.type)
+    teaching.check(teacher, model, store, run.data.row_length, run.data.packing)
+    begun = run.start.model or run.start.vectors or newest(folder / "checkpoints")
+    if model.settings.from_teacher and begun is None:
+        console.say(teaching.take_over(teacher, model))
+    if me.first and "teacher" not in environment:
+        _record(folder, run, environment | {"teacher": teaching.recorded(teacher)})
+    model.teacher = teaching.teacher_of(teacher, machine.dtype)
 
 
 # ---------------------------------------------------------------- held-out figures

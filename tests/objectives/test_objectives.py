@@ -10,6 +10,8 @@ import torch
 from unmask.architectures.modernbert import ModernBert
 from unmask.masking import Masking
 from unmask.objectives import OBJECTIVES
+from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
+from unmask.teaching import OwnTeacher
 
 V = 40
 MASKINGS = {"all rows alike": Masking(), "each row its own": Masking(ratio=0.99, ratio_end=0.01, schedule="uniform")}
@@ -19,7 +21,11 @@ MASKINGS = {"all rows alike": Masking(), "each row its own": Masking(ratio=0.99,
 def objective(request):
     torch.manual_seed(0)
     encoder = ModernBert(layers=2, width=16, heads=2, feedforward=24, positions=64).build(V)
-    return OBJECTIVES.load(request.param)().build(encoder, V, torch.arange(V))
+    made = OBJECTIVES.load(request.param)().build(encoder, V, torch.arange(V))
+    if hasattr(made, "teacher"):
+        teacher = ModernBert(layers=1, width=24, heads=2, feedforward=24, positions=64).build(V)
+        made.teacher = OwnTeacher(MaskedLanguageModeling().build(teacher, V).requires_grad_(False))
+    return made
 
 
 @pytest.fixture(params=MASKINGS)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from unmask.layers.packed import PackedLinears
 from unmask.layers.recurrent import Recurrence
 from unmask.training.throughput import counted_flops
 
@@ -12,6 +13,16 @@ def test_a_product_costs_two_operations_a_multiplication_forward_and_four_backwa
     layer, hidden = nn.Linear(8, 16), torch.randn(5, 8, requires_grad=True)
     assert counted_flops(lambda: layer(hidden)) == 2 * 5 * 8 * 16
     assert counted_flops(lambda: layer(hidden).sum().backward()) == 6 * 5 * 8 * 16
+
+
+def test_a_product_in_the_order_of_onednn_costs_as_much_as_any():
+    layer, hidden = nn.Linear(8, 16), torch.randn(5, 3, 8)
+
+    def work():
+        with torch.inference_mode(), PackedLinears():
+            layer(hidden)
+
+    assert counted_flops(work) == 2 * 15 * 8 * 16
 
 
 @pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU])

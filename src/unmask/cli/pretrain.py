@@ -48,13 +48,13 @@ def command(
     """Train a masked language model from a recipe."""
     if resume is not None:
         _refuse_beside_resume(words, to, again, dry_run)
-        return _train(None, resume, as_json)
+        return train(None, resume, as_json)
     run = resolved(words or [])
     folder = to or Path("runs") / run.name
     folder = next_free(folder) if again else folder
     if dry_run:
-        return _plan(run, folder, as_json)
-    _train(run, folder, as_json)
+        return plan(run, folder, as_json)
+    train(run, folder, as_json)
 
 
 def resolved(words: list[str]) -> Run:
@@ -112,7 +112,8 @@ def _refuse_beside_resume(words: list[str] | None, to: Path | None, again: bool,
         raise SettingError("--resume goes on with a run as it was saved: give the run folder and nothing else")
 
 
-def _train(run: Run | None, folder: Path, as_json: bool) -> None:
+def train(run: Run | None, folder: Path, as_json: bool) -> None:
+    """Train a run into a folder, or go on with what is there when there is no run; then say what came of it."""
     from unmask.distributed import world
     from unmask.run import pretrain, resume
     from unmask.training.display import Display
@@ -149,7 +150,8 @@ def question(samples: Sequence[tuple[str, str]]) -> str:
     return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
 
 
-def _plan(run: Run, folder: Path, as_json: bool) -> None:
+def plan(run: Run, folder: Path, as_json: bool) -> None:
+    """Print every setting of a run, and train nothing."""
     from unmask.config import described, to_dict
     from unmask.recipes import RECIPES
     from unmask.run import settled

@@ -1,9 +1,11 @@
-"""Cross-entropy over a large vocabulary without ever holding the logits of more than a few rows.
+"""Cross-entropy and distillation over a large vocabulary without ever holding the logits of more than a few rows.
 
 Shapes: N places asked, D width, V vocabulary.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -55,8 +57,79 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context, gradient):  # type: ignore[override]
-        hidden, embedding, of_logits, of_bias = context.saved_tensors
-        scale = gradient.to(hidden.dtype)
-        of_hidden = (of_logits @ embedding).mul_(scale)
-        of_embedding = of_logits.t() @ (hidden * scale)
-        return of_hidden, of_embedding, of_bias * gradient, None, None
+        return *_of_inputs(context, gradient), None, None
+
+
+def projected_distillation(
+    hidden: Tensor,
+    embedding: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    teacher: Callable[[slice], Tensor],
+    temperature: float,
+    soft: float,
+    hard: float,
+) -> Tensor:
+    """The summed loss (nats, float32) of a student's logits `hidden @ embedding.T + bias` (Hinton et al. 2015, sec. 2):
+
+        soft * temperature^2 * KL(teacher || student), both softened by the temperature, + hard * cross-entropy
+
+    hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,). teacher: from some of the N places to the
+    teacher's logits there (n,V) in float32, asked for a chunk at a time, so that neither side's are ever held whole.
+    """
+    return _ProjectedDistillation.apply(hidden, embedding, bias, targets, teacher, temperature, soft, hard)  # type: ignore[no-any-return]
+
+
+class _ProjectedDistillation(torch.autograd.Function):
+    @staticmethod
+    def forward(context, hidden, embedding, bias, targets, teacher, temperature, soft, hard):  # type: ignore[override]
+        wanted = any(context.needs_input_grad)
+        of_bias = torch.zeros_like(bias)
+        of_logits = hidden.new_empty(len(hidden), len(embedding)) if wanted else None
+        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        step = max(1, CHUNK_LOGITS // len(embedding))
+        for start in range(0, len(hidden), step):
+            chunk = slice(start, start + step)
+            logits = torch.mm(hidden[chunk], embedding.t()).float().add_(bias)
+            softened, gradient = _softened(logits, teacher(chunk), temperature)
+            loss += soft * temperature**2 * softened
+            gradient.mul_(soft * temperature)
+            if hard:
+                chosen, of_hard = _chosen(logits, targets[chunk, None])
+                loss += hard * chosen
+                gradient.add_(of_hard, alpha=hard)
+            if of_logits is not None:
+                of_logits[chunk] = gradient
+                of_bias += gradient.sum(0)
+        context.save_for_backward(hidden, embedding, of_logits, of_bias)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(context, gradient):  # type: ignore[override]
+        return *_of_inputs(context, gradient), None, None, None, None, None
+
+
+def _softened(logits: Tensor, teacher: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Summed KL(teacher || student) of softened (n,V) logits, and its gradient by the student's softened logits."""
+    theirs = (teacher / temperature).log_softmax(1)
+    ours = (logits / temperature).log_softmax(1)
+    probabilities = theirs.exp()
+    divergence = theirs.sub_(ours).mul_(probabilities).sum()
+    return divergence, ours.exp_().sub_(probabilities)
+
+
+def _chosen(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The summed cross-entropy of logits (n,V) against targets (n,1), and its gradient by the logits."""
+    ours = logits.log_softmax(1)
+    loss = -ours.gather(1, targets).sum()
+    return loss, ours.exp_().scatter_add_(1, targets, torch.full_like(targets, -1, dtype=ours.dtype))
+
+
+def _of_inputs(context, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients by hidden, embedding and bias, from those by the logits that a forward pass has kept."""
+    hidden, embedding, of_logits, of_bias = context.saved_tensors
+    scale = gradient.to(hidden.dtype)
+    of_hidden = (of_logits @ embedding).mul_(scale)
+    of_embedding = of_logits.t() @ (hidden * scale)
+    return of_hidden, of_embedding, of_bias * gradient

@@ -11,5 +11,6 @@ OBJECTIVES = Menu(
         "bert_pretraining": "unmask.objectives.bert_pretraining:BertPretraining",
         "masked_autoencoding": "unmask.objectives.masked_autoencoding:MaskedAutoencoding",
         "masked_diffusion": "unmask.objectives.masked_diffusion:MaskedDiffusion",
+        "distillation": "unmask.objectives.distillation:Distillation",
     },
 )

@@ -5,6 +5,7 @@ Shapes: B rows, T tokens, K places asked in a row, D width, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,7 +37,7 @@ class MaskedLanguageModeling:
 class MaskedObjective(nn.Module):
     """An encoder and a prediction head tied to its token embedding."""
 
-    weights: ClassVar = {"masked": 1.0}
+    weights: Mapping[str, float] = {"masked": 1.0}
 
     def __init__(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None) -> None:
         super().__init__()

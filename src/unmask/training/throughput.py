@@ -59,13 +59,20 @@ def _cudnn_backward(input: Any, weights: Any, *given: Any, **rest: Any) -> int:
     return _recurrent_flops(2, input, weights)
 
 
-# Whole recurrences in one operation, which torch's counter does not know: (input, weights, ...), by shapes.
+def _packed_flops(input: Any, *given: Any, out_shape: Any, **rest: Any) -> int:
+    return 2 * input[-1] * math.prod(out_shape)
+
+
+# What torch's counter does not know, by shapes: whole recurrences in one operation (input, weights, ...), and the
+# products of `layers/packed.py`.
 _FUSED = {
     torch.ops.aten.mkldnn_rnn_layer: _onednn_forward,
     torch.ops.aten.mkldnn_rnn_layer_backward: _onednn_backward,
     torch.ops.aten._cudnn_rnn: _cudnn_forward,
     torch.ops.aten._cudnn_rnn_backward: _cudnn_backward,
 }
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    _FUSED[torch.ops.mkldnn._linear_pointwise] = _packed_flops
 
 
 def _wait(device: torch.device) -> None:
