@@ -18,8 +18,11 @@ from torch import Tensor
 
 from unmask.masking import Masking
 from unmask.masking.corruption import IGNORE as IGNORE
+from unmask.seeding import keys
 from unmask.tokens.rows import Rows, positions
 
+# A stream of hashes beside those of masking.
+DRAWS = 5
 PAIR = ("types", "labels")
 """What the rows of pairs have beside the others."""
 
@@ -48,6 +51,9 @@ class Batch:
     """(B,T) 1 for the second segment of a pair, else 0; None where rows are no pairs"""
     labels: Tensor | None = None
     """(B,) 0 where the second segment of a pair follows the first, else 1; None where rows are no pairs"""
+    draws: Tensor | None = None
+    """(B,T) float32, uniform in [0, 1), by which an objective draws tokens: pure functions of (seed, epoch, row,
+    position); None where nothing is drawn"""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -85,7 +91,13 @@ class Batches:
         maskable = np.count_nonzero(taken.words, axis=1)
         arrays = (taken.numbers, *masked[:2], taken.groups, positions(taken.groups), masked.places, maskable)
         pair = {name: torch.from_numpy(part) for name in PAIR if (part := getattr(taken, name)) is not None}
-        return Batch(*map(torch.from_numpy, arrays), ratio=ratio, **pair)
+        draws = self._draws(taken.numbers, epoch, taken.tokens.shape[1])
+        return Batch(*map(torch.from_numpy, arrays), ratio=ratio, draws=draws, **pair)
+
+    def _draws(self, numbers: np.ndarray, epoch: np.ndarray, length: int) -> Tensor:
+        """What decides tokens that an objective draws: float32 (B,T)."""
+        hashes = keys(self.seed, DRAWS, epoch[:, None], numbers[:, None], np.arange(length))
+        return torch.from_numpy((hashes >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24))
 
     def _numbers(self, place: np.ndarray, epoch: np.ndarray) -> np.ndarray:
         numbers = np.empty_like(place)

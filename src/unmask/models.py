@@ -48,7 +48,7 @@ Forward = Callable[["Tensor", "Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
 """(tokens, groups, positions: (B,T) each, rows, columns: (N,) each) -> logits (N,V)"""
 
 # So that AutoModelForMaskedLM reads them wherever this file is imported.
-register("unmask-lstm", "unmask-gru", "unmask-masked-autoencoder")
+register("unmask-lstm", "unmask-gru", "unmask-masked-autoencoder", "unmask-generator")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
     """The masked language model under a path or a Hub name, in float32 and ready to predict.
 
     On a processor freed memory is from now on kept by this process, for the next prediction.
+    Where the model detects replaced tokens (ELECTRA), its generator below it is what predicts.
 
     Raises ModelError, one line, for a folder that is missing or holds no such model, an architecture without a
     masked-LM head, weights that do not fit, and a tokenizer that knows more tokens than the model.
@@ -120,9 +121,11 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
     import torch
 
     from unmask.tokens.tokenizer import Tokenizer
+    from unmask.weights import GENERATOR
 
     folder = resolved(name)
-    config = _json(folder / CONFIG)
+    predicting = folder / GENERATOR if (folder / GENERATOR / CONFIG).is_file() else folder
+    config = _json(predicting / CONFIG)
     tokenizer = Tokenizer.load(folder)
     size = int(config.get("vocab_size", 0))
     if size and tokenizer.vocabulary_size > size:
@@ -131,8 +134,8 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
             "put the tokenizer it was trained with into the folder"
         )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    ours = _ours(folder)
-    module, forward = ours or _stock(folder, config)
+    ours = _ours(predicting)
+    module, forward = ours or _stock(predicting, config)
     if device == "cpu":
         keep_large_blocks()
     module.to(device).eval()

@@ -346,7 +346,7 @@ def _save_model(model: Any, store: Store, folder: Path, weights: Mapping[str, Te
     tokenizer = store.tokenizer()
     ids = {"pad": tokenizer.pad_id, "cls": tokenizer.cls_id, "sep": tokenizer.sep_id, "mask": tokenizer.mask_id}
     save_objective(folder, model, weights, ids)
-    for written in (folder / "config.json", *folder.glob("encoder/config.json")):
+    for written in (folder / "config.json", *folder.glob("*/config.json")):
         tokenizer.save(written.parent, model.positions)
     write_token_counts(folder, store.token_counts)
 

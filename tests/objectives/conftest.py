@@ -34,6 +34,7 @@ def batch_of():
         masked = masking.apply(taken, ratio, 0, seed, VOCABULARY)
         pair = {"types": (column > lengths[:, None] // 2).astype(np.int64) * groups, "labels": numbers % 2}
         arrays = (numbers, *masked[:2], groups, positions(groups), masked.places, (words > 0).sum(axis=1))
+        pair["draws"] = draws.astype(np.float32)
         pair = {name: torch.from_numpy(part) for name, part in pair.items()}
         return Batch(*map(torch.from_numpy, arrays), ratio=ratio, **pair)
 

@@ -16,6 +16,7 @@ from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import FeedForward
 from unmask.layers.heads import BertHead
+from unmask.layers.linear import projection
 from unmask.layers.norms import ShiftedNorm
 
 
@@ -47,9 +48,10 @@ class Bert:
             f"architecture.heads={self.heads}: must divide architecture.width={self.width}",
         )
 
-    def build(self, vocabulary_size: int) -> BertEncoder:
-        """The encoder with random weights (seed torch first)."""
-        return BertEncoder(self, vocabulary_size)
+    def build(self, vocabulary_size: int, embedding_width: int | None = None) -> BertEncoder:
+        """The encoder with random weights (seed torch first); with an embedding_width its embeddings have so many
+        channels, and are projected to the width of the rest."""
+        return BertEncoder(self, vocabulary_size, embedding_width or self.width)
 
 
 # The sizes of Turc et al. 2019, "Well-Read Students Learn Better", and of Devlin et al. 2019; parameters with their
@@ -91,13 +93,14 @@ class BertEncoder(nn.Module):
 
     prediction_head: ClassVar = BertHead
 
-    def __init__(self, config: Bert, vocabulary_size: int) -> None:
+    def __init__(self, config: Bert, vocabulary_size: int, embedding_width: int) -> None:
         super().__init__()
         self.config, self.width = config, config.width
-        self.embedding = nn.Embedding(vocabulary_size, config.width)
-        self.position_embedding = nn.Embedding(config.positions, config.width)
-        self.type_embedding = nn.Embedding(config.types, config.width)
-        self.embedding_norm = ShiftedNorm(config.width)
+        self.embedding = nn.Embedding(vocabulary_size, embedding_width)
+        self.position_embedding = nn.Embedding(config.positions, embedding_width)
+        self.type_embedding = nn.Embedding(config.types, embedding_width)
+        self.embedding_norm = ShiftedNorm(embedding_width)
+        self.embedding_projection = projection(embedding_width, config.width, bias=True)
         self.layers = nn.ModuleList(
             PostNormLayer(config.width, config.heads, config.feedforward) for _ in range(config.layers)
         )
@@ -116,7 +119,8 @@ class BertEncoder(nn.Module):
         types (B,T): the segment that each token belongs to, 0 everywhere unless given.
         """
         of_type = self.type_embedding.weight[0] if types is None else self.type_embedding(types)
-        hidden = self.embedding_norm(self.embedding(tokens) + of_type + self.position_embedding(positions))
+        embedded = self.embedding_norm(self.embedding(tokens) + of_type + self.position_embedding(positions))
+        hidden = self.embedding_projection(embedded)
         visible = visibility(groups, positions, hidden.dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1

@@ -16,6 +16,7 @@ from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.heads import PredictionHead
+from unmask.layers.linear import projection
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
 
@@ -54,9 +55,10 @@ class ModernBert:
             f"architecture.heads={self.heads}: must divide architecture.width={self.width} into an even number",
         )
 
-    def build(self, vocabulary_size: int) -> ModernBertEncoder:
-        """The encoder with random weights (seed torch first)."""
-        return ModernBertEncoder(self, vocabulary_size)
+    def build(self, vocabulary_size: int, embedding_width: int | None = None) -> ModernBertEncoder:
+        """The encoder with random weights (seed torch first); with an embedding_width its embeddings have so many
+        channels, and are projected to the width of the rest."""
+        return ModernBertEncoder(self, vocabulary_size, embedding_width or self.width)
 
     def is_global(self, layer: int) -> bool:
         """Whether a layer (from 0) sees the whole row."""
@@ -98,18 +100,19 @@ class ModernBertEncoder(nn.Module):
 
     prediction_head: ClassVar = PredictionHead
 
-    def __init__(self, config: ModernBert, vocabulary_size: int) -> None:
+    def __init__(self, config: ModernBert, vocabulary_size: int, embedding_width: int) -> None:
         super().__init__()
         self.config, self.width = config, config.width
-        self.embedding = nn.Embedding(vocabulary_size, config.width)
-        self.embedding_norm = Norm(config.width)
+        self.embedding = nn.Embedding(vocabulary_size, embedding_width)
+        self.embedding_norm = Norm(embedding_width)
+        self.embedding_projection = projection(embedding_width, config.width, bias=False)
         self.layers = nn.ModuleList(Layer(config, first=number == 0) for number in range(config.layers))
         self.final_norm = Norm(config.width)
         self.apply(self._start)
 
     def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
         """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost."""
-        hidden = self.embedding_norm(self.embedding(tokens))
+        hidden = self.embedding_projection(self.embedding_norm(self.embedding(tokens)))
         sights = self._sights(groups, positions, hidden.dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unmask.config import require
 from unmask.layers.attention import at
 from unmask.layers.heads import PredictionHead
+from unmask.layers.linear import projection
 from unmask.layers.norms import Norm
 from unmask.layers.recurrent import Recurrence, row_lengths
 
@@ -39,9 +40,10 @@ class _Recurrent:
             require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
         require(0 <= self.dropout < 1, f"architecture.dropout={self.dropout}: from 0 up to 1 is needed")
 
-    def build(self, vocabulary_size: int) -> RecurrentEncoder:
-        """The encoder with random weights (seed torch first)."""
-        return RecurrentEncoder(self, vocabulary_size)
+    def build(self, vocabulary_size: int, embedding_width: int | None = None) -> RecurrentEncoder:
+        """The encoder with random weights (seed torch first); with an embedding_width its embeddings have so many
+        channels, and are projected to the width of the rest."""
+        return RecurrentEncoder(self, vocabulary_size, embedding_width or self.width)
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,18 @@ class RecurrentEncoder(nn.Module):
 
     prediction_head: ClassVar = PredictionHead
 
-    def __init__(self, config: _Recurrent, vocabulary_size: int) -> None:
+    def __init__(self, config: _Recurrent, vocabulary_size: int, embedding_width: int) -> None:
         super().__init__()
         self.config, self.width = config, config.width
-        self.embedding = nn.Embedding(vocabulary_size, config.width)
-        self.embedding_norm = Norm(config.width)
+        self.embedding = nn.Embedding(vocabulary_size, embedding_width)
+        self.embedding_norm = Norm(embedding_width)
+        self.embedding_projection = projection(embedding_width, config.width, bias=False)
         self.recurrence = Recurrence(config.cell, config.width, config.state, config.layers, config.dropout)
         self.projection = nn.Linear(2 * config.state, config.width, bias=False)
         self.final_norm = Norm(config.width)
-        for module in (self.embedding, self.projection):
-            nn.init.trunc_normal_(module.weight, std=0.02, a=-0.06, b=0.06)
+        for module in (self.embedding, self.embedding_projection, self.projection):
+            if not isinstance(module, nn.Identity):
+                nn.init.trunc_normal_(module.weight, std=0.02, a=-0.06, b=0.06)  # type: ignore[arg-type]
         self.recurrence.start()
 
     def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
@@ -82,7 +86,8 @@ class RecurrentEncoder(nn.Module):
 
         SettingError when a row holds several groups.
         """
-        hidden = self.recurrence(self.embedding_norm(self.embedding(tokens)), row_lengths(groups))  # (B,T,2S)
+        embedded = self.embedding_projection(self.embedding_norm(self.embedding(tokens)))
+        hidden = self.recurrence(embedded, row_lengths(groups))  # (B,T,2S)
         if places is not None:
             hidden = at(hidden, places)
         return self.final_norm(self.projection(hidden))

@@ -19,6 +19,7 @@ from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import FeedForward
 from unmask.layers.heads import BertHead
+from unmask.layers.linear import projection
 from unmask.layers.norms import ShiftedNorm
 from unmask.layers.positions import SinusoidalPositions
 from unmask.menu import unknown
@@ -64,9 +65,10 @@ class Transformer:
         """How it is saved."""
         return "bert" if self.norm == "post" else "roberta-prelayernorm"
 
-    def build(self, vocabulary_size: int) -> TransformerEncoder:
-        """The encoder with random weights (seed torch first)."""
-        return TransformerEncoder(self, vocabulary_size)
+    def build(self, vocabulary_size: int, embedding_width: int | None = None) -> TransformerEncoder:
+        """The encoder with random weights (seed torch first); with an embedding_width its embeddings have so many
+        channels, and are projected to the width of the rest."""
+        return TransformerEncoder(self, vocabulary_size, embedding_width or self.width)
 
 
 def base() -> Transformer:
@@ -84,13 +86,14 @@ class TransformerEncoder(nn.Module):
 
     prediction_head: ClassVar = BertHead
 
-    def __init__(self, config: Transformer, vocabulary_size: int) -> None:
+    def __init__(self, config: Transformer, vocabulary_size: int, embedding_width: int) -> None:
         super().__init__()
         self.config, self.width = config, config.width
         learned, post = config.position_kind == "learned", config.norm == "post"
-        self.embedding = nn.Embedding(vocabulary_size, config.width)
-        self.position_embedding = (nn.Embedding if learned else SinusoidalPositions)(config.positions, config.width)
-        self.embedding_norm = ShiftedNorm(config.width)
+        self.embedding = nn.Embedding(vocabulary_size, embedding_width)
+        self.position_embedding = (nn.Embedding if learned else SinusoidalPositions)(config.positions, embedding_width)
+        self.embedding_norm = ShiftedNorm(embedding_width)
+        self.embedding_projection = projection(embedding_width, config.width, bias=True)
         layer = PostNormLayer if post else PreNormLayer
         sizes = (config.width, config.heads, config.feedforward)
         self.layers = nn.ModuleList(layer(*sizes) for _ in range(config.layers))
@@ -100,7 +103,8 @@ class TransformerEncoder(nn.Module):
     def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
         """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost."""
         embedded = self.embedding(tokens)
-        hidden = self.embedding_norm(embedded + self.position_embedding(positions).to(embedded.dtype))
+        embedded = self.embedding_norm(embedded + self.position_embedding(positions).to(embedded.dtype))
+        hidden = self.embedding_projection(embedded)
         visible = visibility(groups, positions, hidden.dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1

@@ -12,7 +12,7 @@ import numpy as np
 
 from unmask.doctor.diagnosis import Diagnosis, Finding, ordered
 from unmask.errors import UnmaskError
-from unmask.report.curves import read_metrics, series
+from unmask.report.curves import MASKED, read_metrics, series
 from unmask.sealed import fault
 
 PLATEAU = 0.15
@@ -72,7 +72,7 @@ class _Course:
 def _course(records: Records) -> _Course:
     lines = series(records, "step", "unigram_loss")[1]
     return _Course(
-        *series(records, "step", "loss"),
+        *series(records, "step", MASKED),
         *series(records, "step", "validation_loss"),
         float(lines[-1]) if len(lines) else None,
     )

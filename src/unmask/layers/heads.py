@@ -9,38 +9,45 @@ from torch.nn import functional as F
 from unmask.layers.linear import Linear
 from unmask.layers.losses import projected_cross_entropy
 from unmask.layers.norms import Norm, ShiftedNorm
+from unmask.layers.sampling import projected_sample
 
 
 class PredictionHead(nn.Module):
     """Dense, GELU, norm, then the tied token embedding and a bias for each token.
 
     Devlin et al. 2019 (the released BERT code), without the biases that ModernBERT leaves out. The embedding is handed
-    in at each call: tying is then nothing but using the same tensor.
+    in at each call: tying is then nothing but using the same tensor. It has D channels, hidden states have H; mostly
+    they are as many.
     """
 
-    def __init__(self, width: int, vocabulary_size: int) -> None:
+    def __init__(self, hidden_width: int, vocabulary_size: int, width: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(width, width, bias=False)
+        self.dense = nn.Linear(hidden_width, width, bias=False)
         self.norm = Norm(width)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
     def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
-        """hidden (..., D), embedding (V,D) -> logits (..., V) in float32."""
+        """hidden (..., H), embedding (V,D) -> logits (..., V) in float32."""
         transformed = self.transformed(hidden)
         if transformed.dtype == self.bias.dtype:
             return F.linear(transformed, embedding, self.bias)
         return F.linear(transformed, embedding).float() + self.bias  # a bf16 sum would round the bias
 
     def transformed(self, hidden: Tensor) -> Tensor:
-        """hidden (..., D) as the embedding is compared with it (..., D)."""
+        """hidden (..., H) as the embedding is compared with it (..., D)."""
         return self.norm(F.gelu(self.dense(hidden)))
 
     def loss(
         self, hidden: Tensor, embedding: Tensor, targets: Tensor, ignore: int, weights: Tensor | None = None
     ) -> Tensor:
-        """The summed cross-entropy in nats of hidden (N,D) against targets (N,), each term times its weight (N,) if
+        """The summed cross-entropy in nats of hidden (N,H) against targets (N,), each term times its weight (N,) if
         given; the logits are never held whole."""
         return projected_cross_entropy(self.transformed(hidden), embedding, self.bias, targets, ignore, weights)
+
+    @torch.no_grad()
+    def sample(self, hidden: Tensor, embedding: Tensor, draws: Tensor) -> Tensor:
+        """Tokens (N,) drawn from the predictions at hidden (N,H), by draws (N,) that are uniform in [0, 1)."""
+        return projected_sample(self.transformed(hidden), embedding, self.bias, draws)
 
     @torch.no_grad()
     def start_at(self, token_counts: Tensor) -> None:
@@ -55,8 +62,8 @@ class PredictionHead(nn.Module):
 class BertHead(PredictionHead):
     """The same with the biases of the released BERT code."""
 
-    def __init__(self, width: int, vocabulary_size: int) -> None:
-        super().__init__(width, vocabulary_size)
-        self.dense = Linear(width, width)
+    def __init__(self, hidden_width: int, vocabulary_size: int, width: int) -> None:
+        super().__init__(hidden_width, vocabulary_size, width)
+        self.dense = Linear(hidden_width, width)
         self.norm = ShiftedNorm(width)
         nn.init.zeros_(self.dense.bias)

@@ -13,3 +13,8 @@ class Linear(nn.Linear):
         """input (..., D) -> (..., E)."""
         bias = None if self.bias is None else self.bias.to(input.dtype)
         return F.linear(input, self.weight, bias)
+
+
+def projection(width_in: int, width_out: int, bias: bool) -> nn.Module:
+    """From one width to another: an affine map, or nothing at all where the two are one."""
+    return nn.Identity() if width_in == width_out else Linear(width_in, width_out, bias=bias)

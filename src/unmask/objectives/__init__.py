@@ -10,6 +10,7 @@ OBJECTIVES = Menu(
         "masked_language_modeling": "unmask.objectives.masked_language_modeling:MaskedLanguageModeling",
         "bert_pretraining": "unmask.objectives.bert_pretraining:BertPretraining",
         "masked_autoencoding": "unmask.objectives.masked_autoencoding:MaskedAutoencoding",
+        "replaced_token_detection": "unmask.objectives.replaced_token_detection:ReplacedTokenDetection",
         "masked_diffusion": "unmask.objectives.masked_diffusion:MaskedDiffusion",
         "distillation": "unmask.objectives.distillation:Distillation",
     },

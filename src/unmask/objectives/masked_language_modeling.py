@@ -42,7 +42,7 @@ class MaskedObjective(nn.Module):
     def __init__(self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None) -> None:
         super().__init__()
         self.encoder: Any = encoder
-        self.head = encoder.prediction_head(encoder.width, vocabulary_size)
+        self.head = encoder.prediction_head(encoder.width, vocabulary_size, encoder.embedding.embedding_dim)
         with torch.no_grad():
             nn.init.trunc_normal_(self.head.dense.weight, std=0.02, a=-0.06, b=0.06)
         if token_counts is not None:

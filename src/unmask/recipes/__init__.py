@@ -22,6 +22,7 @@ RECIPES = Menu(
         "lstm": "unmask.recipes.recurrent:lstm",
         "gru": "unmask.recipes.recurrent:gru",
         "mae": "unmask.recipes.autoencoder:mae",
+        "electra": "unmask.recipes.electra:electra",
         "diffusion": "unmask.recipes.diffusion:diffusion",
     },
 )

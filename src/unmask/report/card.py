@@ -57,7 +57,8 @@ def model_card(
         _uses(
             name,
             texts[0] if texts else f"A {mask_token}.",
-            bool(_OWN_LAYOUT & {architecture, _chosen(run, "objective")}),
+            _own_layout(run),
+            "/generator" if _detects(run) else "",
         ),
         _figures(figures, (run.get("evaluation") or {}).get("share", 0.15)),
         f"![Learning curves: loss over the steps of training]({picture})" if picture else "",
@@ -114,14 +115,27 @@ def _opening(name: str, architecture: str, parameters: int | None) -> str:
     )
 
 
-def _uses(name: str, text: str, own_layout: bool) -> str:
+def _detects(run: Mapping[str, Any]) -> bool:
+    """Whether the model detects replaced tokens, so that its generator is what fills blanks."""
+    return _chosen(run, "objective") == "replaced_token_detection"
+
+
+def _own_layout(run: Mapping[str, Any]) -> bool:
+    """Whether transformers must be told of what fills blanks: stock ELECTRA is BERT or a post-norm Transformer."""
+    architecture = _chosen(run, "architecture")
+    if _detects(run):
+        return architecture != "bert" and run["architecture"].get("norm") != "post"
+    return bool(_OWN_LAYOUT & {architecture, _chosen(run, "objective")})
+
+
+def _uses(name: str, text: str, own_layout: bool, below: str) -> str:
     first = "import unmask.models  # so that transformers knows this kind of model\n" if own_layout else ""
     return f"""## How to use
 
 ```python
 {first}from transformers import pipeline
 
-fill = pipeline("fill-mask", model="{name}")  # or the path of this folder
+fill = pipeline("fill-mask", model="{name}{below}")  # or the path of this folder{below}
 fill({text!r})
 ```
 

@@ -13,7 +13,7 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from unmask.errors import DataError
 from unmask.training import journal
 
 X = Literal["seconds", "steps", "tokens"]
-METRICS = "metrics.jsonl"
+METRICS, MASKED = "metrics.jsonl", "masked_loss"
 _KEYS = {"seconds": "seconds", "steps": "step", "tokens": "tokens"}
 # Okabe and Ito's palette, told apart with any colour vision; blue first.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -64,14 +64,22 @@ class Curves:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The records of a run's metrics.jsonl in order; a last line that a kill cut short is passed over.
+    """The records of a run's metrics.jsonl in order, each with the loss of its masked tokens under MASKED; a last line
+    that a kill cut short is passed over.
 
     DataError when the run has none, or another line cannot be read.
     """
     path = Path(run) / METRICS
     if not path.exists():
         raise DataError(f"{run} is no run with figures: {METRICS} is not in it")
-    return [record for record in journal.read(path) if isinstance(record, dict)]
+    records = [record for record in journal.read(path) if isinstance(record, dict)]
+    return [record | _masked(record) for record in records]
+
+
+def _masked(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A loss of several parts is no measure of the masked tokens, and not what the unigram line compares with."""
+    loss = record.get("losses", {}).get("masked", record.get("loss"))
+    return {} if loss is None else {MASKED: loss}
 
 
 def series(records: Sequence[dict[str, Any]], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +95,7 @@ def curves(run: Path, x: X = "steps", name: str | None = None) -> Curves:
     unigram = [record["unigram_loss"] for record in records if _number(record.get("unigram_loss"))]
     made = Curves(
         name or Path(run).resolve().name,
-        *series(records, key, "loss"),
+        *series(records, key, MASKED),
         *series(records, key, "validation_loss"),
         unigram[-1] if unigram else None,
     )

@@ -127,7 +127,7 @@ class Fit:
         multiplier = self.settings.schedule.multiplier(progress)
         # What a step draws (dropout) follows from its number, so that a resumed run draws the same.
         torch.manual_seed(int(keys(self.batches.seed, DRAWN_BY_MODEL, spent.step, self.me.rank)))
-        loss, flops = self._learn(batch, counts, multiplier)
+        losses, flops = self._learn(batch, counts, multiplier)
         took = time.perf_counter() - started
         self.spent = replace(spent, seconds=agreed(time.perf_counter() - self._clock, self.device))
         self._record(
@@ -135,7 +135,8 @@ class Fit:
                 "step": spent.step,
                 "seconds": round(self.spent.seconds, 3),
                 "tokens": spent.tokens,
-                "loss": loss,
+                "loss": sum(self._weighted(losses)),
+                **({"losses": losses} if len(losses) > 1 else {}),
                 "learning_rate": self.optimizer.learning_rate * multiplier,
                 "tokens_per_second": round(tokens / took, 1),
                 "peak_share": round(flops / took / self.peak, 4),
@@ -154,45 +155,48 @@ class Fit:
         *counts, tokens = added(torch.tensor(numbers, dtype=torch.int64, device=self.device)).tolist()
         return dict(zip(mine, counts, strict=True)), tokens
 
-    def _learn(self, batch: Batch, counts: Mapping[str, int], multiplier: float) -> tuple[float, int]:
-        """One update from a batch; the mean loss over all processes, and the operations of this one."""
+    def _learn(self, batch: Batch, counts: Mapping[str, int], multiplier: float) -> tuple[dict[str, float], int]:
+        """One update from a batch; the mean loss of each part over all processes, and the operations of this one."""
         batch = batch.to(self.device)
         width = self.settings.micro_batch or max(1, len(batch))
-        total, flops = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        total, flops = torch.zeros(len(counts), dtype=torch.float64, device=self.device), 0
         for start in range(0, len(batch), width):
-            loss, done = self._accumulate(batch.part(start, start + width), counts)
+            means, done = self._accumulate(batch.part(start, start + width), counts)
             self.masters.collect(first=start == 0)
-            total, flops = total + loss, flops + done
+            total, flops = total + means, flops + done
         gradients = added(self.masters.gradients)
-        loss = float(added(total))
+        losses = dict(zip(counts, added(total).tolist(), strict=True))
         length = float(torch.linalg.vector_norm(gradients))
-        if not (math.isfinite(loss) and math.isfinite(length)):
+        if not all(map(math.isfinite, (*losses.values(), length))):
             self._not_finite(batch)
         if self.settings.clip and length > self.settings.clip:
             gradients.mul_(self.settings.clip / length)
         self.optimizer.step(multiplier)
         self.masters.publish()
-        return loss, flops
+        return losses, flops
 
     def _accumulate(self, batch: Batch, counts: Mapping[str, int]) -> tuple[Tensor, int]:
-        """Gradients of a micro-batch's share of the step's mean loss; that share, and the operations it took."""
+        """Gradients of a micro-batch's share of the step's mean loss; that share, part by part (P,), and the operations
+        it took."""
         shares: list[Tensor] = []
 
         def work() -> None:
-            shares.append(self._mean(self.objective(batch), counts))
-            shares[0].backward()
+            losses = self.objective(batch)
+            means = {part: losses[part] / count for part, count in counts.items()}  # the only division there is
+            torch.stack(self._weighted(means)).sum().backward()
+            shares.append(torch.stack([mean.detach() for mean in means.values()]).double())
 
         shape = (len(batch), batch.places.shape[1])
         if shape in self._flops:
             work()
         else:
             self._flops[shape] = counted_flops(work)
-        return shares[0].detach().double(), self._flops[shape]
+        return shares[0], self._flops[shape]
 
-    def _mean(self, losses: Mapping[str, Tensor], counts: Mapping[str, int]) -> Tensor:
-        """The weighted sum of the parts, each divided by the step's global count: the only division there is."""
-        weights = self.objective.weights
-        return torch.stack([weights[part] / counts[part] * loss for part, loss in losses.items()]).sum()  # type: ignore[index,operator]
+    def _weighted(self, losses: Mapping[str, Any]) -> list[Any]:
+        """What each part adds to the loss of the step."""
+        weights: Any = self.objective.weights
+        return [weights[part] * loss for part, loss in losses.items()]
 
     def _not_finite(self, batch: Batch) -> None:
         """Name the rows whose loss is no number (all of them when it is the gradient) and stop without an update."""

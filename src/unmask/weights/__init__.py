@@ -19,6 +19,7 @@ from torch import Tensor
 
 from unmask.errors import ModelError
 from unmask.objectives.masked_language_modeling import MaskedObjective
+from unmask.objectives.replaced_token_detection import SHARED, Detection
 from unmask.weights.layout import Layout
 
 LAYOUTS = {
@@ -27,11 +28,15 @@ LAYOUTS = {
     "unmask-masked-autoencoder": "unmask.weights.autoencoder:AutoencoderLayout",
     "bert": "unmask.weights.bert:BertLayout",
     "roberta-prelayernorm": "unmask.weights.bert:RobertaPreLayerNormLayout",
+    "electra": "unmask.weights.electra:ElectraLayout",
+    "unmask-generator": "unmask.weights.electra:GeneratorLayout",
     "modernbert": "unmask.weights.modernbert:ModernBertLayout",
 }
 """From the `model_type` of config.json to the layout, imported on use."""
 PAIR_HEAD = "pair."
 """How the weights of the second head of `bert_pretraining` begin, where the layout has no name for them."""
+GENERATOR = "generator"
+"""Where the generator of replaced-token detection stands in the folder of its encoder, and in its objective."""
 
 
 def layout_of(name: str) -> Layout:
@@ -46,14 +51,33 @@ def save_objective(
     """Write config.json and model.safetensors into an existing folder.
 
     architecture: the objective's `config`. weights: its state by our names, saved in float32. special_ids: pad, cls,
-    sep and mask token ids. Where no stock class reads the whole, encoder/ holds the encoder alone in a stock layout.
+    sep and mask token ids. Where no stock class reads the whole, encoder/ holds the encoder alone in a stock layout;
+    where the model detects replaced tokens, generator/ holds its generator.
     """
+    if isinstance(architecture, Detection):
+        _save_detection(folder, architecture, weights, special_ids)
+        return
     layout = layout_of(architecture.layout)
     config = layout.config(architecture, _vocabulary_size(weights), special_ids)
     _write(folder, config, layout.stock(architecture, weights, config))
     if layout.keeps_encoder:
         (folder / "encoder").mkdir(exist_ok=True)
         save_encoder(folder / "encoder", architecture.encoder, weights, special_ids)
+
+
+def _save_detection(
+    folder: Path, architecture: Detection, weights: Mapping[str, Tensor], special_ids: Mapping[str, int | None]
+) -> None:
+    """The encoder with its detecting head, and the generator with the embeddings that both have."""
+    layout, prefix = layout_of(architecture.layout), f"{GENERATOR}."
+    config = layout.config(architecture.saved, _vocabulary_size(weights), special_ids)
+    config["architectures"] = [layout.detector_class or layout.stock_class.replace("ForMaskedLM", "Model")]
+    mine = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
+    _write(folder, config, layout.stock(architecture.saved, mine, config))
+    shared = {name: tensor for name, tensor in mine.items() if name.split(".")[1] in SHARED}
+    of_generator = {name.removeprefix(prefix): weights[name] for name in weights.keys() - mine.keys()}
+    (folder / GENERATOR).mkdir(exist_ok=True)
+    save_objective(folder / GENERATOR, architecture.generator, shared | of_generator, special_ids)
 
 
 def save_encoder(
@@ -133,12 +157,18 @@ def weights_in(folder: Path) -> dict[str, Tensor] | None:
 def load_weights(objective: Any, folder: Path) -> None:
     """Put the weights of a folder into our objective; nothing may be missing, and what is left over is refused,
     unless the layout knows it as what a masked language model has no use for."""
-    architecture = objective.config
+    architecture, state = objective.config, objective.state_dict()
+    detects = isinstance(architecture, Detection)
+    if detects:
+        load_weights(objective.generator, folder / GENERATOR)
+        architecture = architecture.saved
+        state = {name: tensor for name, tensor in state.items() if not name.startswith(f"{GENERATOR}.")}
     layout = layout_of(architecture.layout)
     config = layout.filled(_json(folder))
-    wanted = layout.stock(architecture, objective.state_dict(), config)
+    wanted = layout.stock(architecture, state, config)
     stock = _fitting(folder, layout, _present_weights(folder, layout), wanted)
-    objective.load_state_dict(layout.ours(architecture, stock, config))
+    # What a detector lacks here is its generator, which has its weights already.
+    objective.load_state_dict(layout.ours(architecture, stock, config), strict=not detects)
 
 
 def _vocabulary_size(weights: Mapping[str, Tensor]) -> int:

@@ -8,11 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from unmask.architectures import ARCHITECTURES
 from unmask.objectives.masked_autoencoding import Autoencoder, AutoencoderObjective, MaskedAutoencoding
-from unmask.weights.layout import Layout
-
-ENCODER = "encoder_config"
+from unmask.weights.layout import Layout, own_config, own_encoder
 
 
 class AutoencoderLayout(Layout):
@@ -25,27 +22,12 @@ class AutoencoderLayout(Layout):
     def config(
         self, architecture: Autoencoder, vocabulary_size: int, special_ids: Mapping[str, int | None]
     ) -> dict[str, Any]:
-        return {
-            "model_type": architecture.layout,
-            "architectures": [self.stock_class],
-            "dtype": "float32",
-            "vocab_size": vocabulary_size,
-            "hidden_size": architecture.encoder.width,
-            "num_hidden_layers": architecture.layers,
-            "max_position_embeddings": architecture.positions,
-            "pad_token_id": special_ids.get("pad"),
-            "bos_token_id": special_ids.get("cls"),
-            "eos_token_id": special_ids.get("sep"),
-            "mask_token_id": special_ids.get("mask"),
-            **asdict(architecture.decoder),
-            ENCODER: {"name": ARCHITECTURES.name_of(architecture.encoder), **asdict(architecture.encoder)},
-        }
+        config = own_config(self.stock_class, architecture.layout, architecture.encoder, vocabulary_size, special_ids)
+        return config | asdict(architecture.decoder)
 
     def architecture(self, config: Mapping[str, Any]) -> Autoencoder:
-        settings = dict(config[ENCODER])
-        kind = ARCHITECTURES.load(settings.pop("name"))
         sizes = {name: config[name] for name in asdict(MaskedAutoencoding())}
-        return Autoencoder(kind(**settings), MaskedAutoencoding(**sizes))
+        return Autoencoder(own_encoder(config), MaskedAutoencoding(**sizes))
 
     def encoder(self, architecture: Autoencoder) -> Any:
         return architecture.encoder

@@ -31,7 +31,7 @@ _OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias
 _TYPES, _POSITIONS = "encoder.type_embedding.weight", "encoder.position_embedding.weight"
 
 
-def _names(base: str, modules: Mapping[str, str]) -> dict[str, str | tuple[str, ...]]:
+def encoder_names(base: str, modules: Mapping[str, str]) -> dict[str, str | tuple[str, ...]]:
     """What the layouts have in common, and the weights and biases of further `modules`."""
     layer, ours = f"{base}.encoder.layer.{{}}", "encoder.layers.{}"
     modules = {
@@ -61,7 +61,7 @@ class BertLayout(Layout):
     base = "bert."
     names: ClassVar[Names] = {
         "head.bias": "cls.predictions.bias",
-        **_names(
+        **encoder_names(
             "bert",
             {
                 "encoder.layers.{}.attention_norm": "bert.encoder.layer.{}.attention.output.LayerNorm",
@@ -133,7 +133,8 @@ class BertLayout(Layout):
         self, architecture: Bert | Transformer, weights: Mapping[str, Tensor], config: Mapping[str, Any]
     ) -> dict[str, Tensor]:
         if isinstance(architecture, Transformer):
-            weights = _acting(architecture, config["type_vocab_size"]) | dict(weights)
+            width = weights["encoder.embedding.weight"].shape[1]
+            weights = _acting(architecture, config["type_vocab_size"], width) | dict(weights)
         table = F.pad(weights[_POSITIONS], (0, 0, self.reserved(config), 0))
         return super().stock(architecture, {**weights, _POSITIONS: table}, config)
 
@@ -159,7 +160,7 @@ class RobertaPreLayerNormLayout(BertLayout):
     base = "roberta_prelayernorm."
     names: ClassVar[Names] = {
         "head.bias": "lm_head.bias",
-        **_names(
+        **encoder_names(
             "roberta_prelayernorm",
             {
                 "encoder.layers.{}.attention_norm": "roberta_prelayernorm.encoder.layer.{}.attention.LayerNorm",
@@ -181,9 +182,9 @@ class RobertaPreLayerNormLayout(BertLayout):
         return Transformer(**sizes, norm="pre", position_kind="learned")
 
 
-def _acting(architecture: Transformer, types: int) -> dict[str, Tensor]:
+def _acting(architecture: Transformer, types: int, width: int) -> dict[str, Tensor]:
     """The tables that a stock class has and this architecture has not, such that they act as if they were not there."""
-    tables = {_TYPES: torch.zeros(types, architecture.width)}
+    tables = {_TYPES: torch.zeros(types, width)}
     if architecture.position_kind == "sinusoidal":
-        tables[_POSITIONS] = sinusoids(architecture.positions, architecture.width)
+        tables[_POSITIONS] = sinusoids(architecture.positions, width)
     return tables

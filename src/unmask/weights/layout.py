@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from unmask.architectures import ARCHITECTURES
 from unmask.objectives.masked_language_modeling import MaskedLanguageModeling, MaskedObjective
 
 Names = Mapping[str, str | tuple[str, ...]]
@@ -32,6 +34,8 @@ class Layout(ABC):
     """endings of weights that some writers keep although they are tied to others"""
     unused: ClassVar[tuple[str, ...]] = ()
     """beginnings of weights that a masked language model has no use for"""
+    detector_class: ClassVar[str] = ""
+    """the class of an encoder with the head of replaced-token detection; none: the class of the encoder alone"""
     keeps_encoder: ClassVar[bool] = False
     """whether encoder/ beside the weights holds the encoder alone, as no stock class reads the whole"""
 
@@ -86,6 +90,35 @@ class Layout(ABC):
             if all(name in stock for name in theirs)
         }
         return fused | {name: tensor for name, tensor in stock.items() if name not in known}
+
+
+ENCODER = "encoder_config"
+
+
+def own_config(
+    stock_class: str, model_type: str, encoder: Any, vocabulary_size: int, special_ids: Mapping[str, int | None]
+) -> dict[str, Any]:
+    """The config.json of a model type of ours over any encoder, whose settings stand in it as run.json has them."""
+    return {
+        "model_type": model_type,
+        "architectures": [stock_class],
+        "dtype": "float32",
+        "vocab_size": vocabulary_size,
+        "hidden_size": encoder.width,
+        "num_hidden_layers": encoder.layers,
+        "max_position_embeddings": encoder.positions,
+        "pad_token_id": special_ids.get("pad"),
+        "bos_token_id": special_ids.get("cls"),
+        "eos_token_id": special_ids.get("sep"),
+        "mask_token_id": special_ids.get("mask"),
+        ENCODER: {"name": ARCHITECTURES.name_of(encoder), **asdict(encoder)},
+    }
+
+
+def own_encoder(config: Mapping[str, Any]) -> Any:
+    """The settings of the encoder in such a config.json."""
+    settings = dict(config[ENCODER])
+    return ARCHITECTURES.load(settings.pop("name"))(**settings)
 
 
 def numbered(names: Names, layers: int) -> dict[str, tuple[str, ...]]:

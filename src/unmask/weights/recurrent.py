@@ -16,6 +16,7 @@ class LstmLayout(Layout):
     """Folders of model_type unmask-lstm."""
 
     stock_class = "UnmaskLstmForMaskedLM"
+    base = "encoder."
     kind: ClassVar[type[Lstm | Gru]] = Lstm
 
     def config(
