@@ -120,3 +120,15 @@ def test_bf16_trains_like_float32(run, tmp_path):
     runs.pretrain(changed(run, training={"precision": "bf16"}), tmp_path / "bf16")
     for fp32, bf16 in zip(losses(tmp_path / "fp32"), losses(tmp_path / "bf16"), strict=True):
         assert bf16 == pytest.approx(fp32, abs=0.1)
+
+
+def test_a_run_goes_on_from_an_electra_folder_with_the_weights_of_both(run, tmp_path, capsys):
+    runs.pretrain(changed(run, training={"steps": 2, "evaluations": 0}), tmp_path / "first")
+    model = tmp_path / "first" / "model"
+    onward = changed(run, start={"model": str(model)}, training={"steps": 1, "evaluations": 0}, architecture=Bert())
+    runs.pretrain(changed(onward, optimizer={"learning_rate": 1e-9, "adam_learning_rate": 1e-9}), tmp_path / "second")
+    for part in ("model.safetensors", "generator/model.safetensors"):
+        before, after = load_file(model / part), load_file(tmp_path / "second" / "model" / part)
+        for name, tensor in before.items():
+            torch.testing.assert_close(after[name], tensor, atol=1e-6, rtol=1e-6)
+    assert "new and random" not in capsys.readouterr().err

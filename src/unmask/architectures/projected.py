@@ -21,6 +21,11 @@ class Projected:
         return "electra" if self.encoder.layout == "bert" else "unmask-generator"
 
     @property
+    def plain(self) -> Any | None:
+        """The encoder by itself, None where its embeddings do have another width."""
+        return self.encoder if self.embedding_width == self.encoder.width else None
+
+    @property
     def layers(self) -> int:
         """Layers of the encoder."""
         return self.encoder.layers

@@ -74,7 +74,7 @@ def _save_detection(
     config["architectures"] = [layout.detector_class or layout.stock_class.replace("ForMaskedLM", "Model")]
     mine = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
     _write(folder, config, layout.stock(architecture.saved, mine, config))
-    shared = {name: tensor for name, tensor in mine.items() if name.split(".")[1] in SHARED}
+    shared = {name: tensor for name, tensor in mine.items() if _is_shared(name)}
     of_generator = {name.removeprefix(prefix): weights[name] for name in weights.keys() - mine.keys()}
     (folder / GENERATOR).mkdir(exist_ok=True)
     save_objective(folder / GENERATOR, architecture.generator, shared | of_generator, special_ids)
@@ -146,6 +146,9 @@ def weights_in(folder: Path) -> dict[str, Tensor] | None:
     if read is None or not read.layout.readable(folder):
         return None
     weights = read.layout.ours(read.architecture, _present_weights(folder, read.layout), read.config)
+    if (folder / GENERATOR).is_dir():
+        below = weights_in(folder / GENERATOR) or {}
+        return weights | {f"{GENERATOR}.{name}": below[name] for name in below if not _is_shared(name)}
     if not any(name.startswith("head.") for name in weights):
         raise ModelError(
             f"{folder} is an encoder saved without its head, not a masked language model: "
@@ -169,6 +172,11 @@ def load_weights(objective: Any, folder: Path) -> None:
     stock = _fitting(folder, layout, _present_weights(folder, layout), wanted)
     # What a detector lacks here is its generator, which has its weights already.
     objective.load_state_dict(layout.ours(architecture, stock, config), strict=not detects)
+
+
+def _is_shared(name: str) -> bool:
+    """Whether a weight of an encoder is its generator's too."""
+    return name.startswith(tuple(f"encoder.{part}." for part in SHARED))
 
 
 def _vocabulary_size(weights: Mapping[str, Tensor]) -> int:

@@ -52,6 +52,9 @@ class ElectraLayout(BertLayout):
         encoder = super().architecture(config)
         return None if encoder is None else Projected(encoder, config["embedding_size"])
 
+    def encoder(self, architecture: Projected) -> Any | None:
+        return architecture.plain
+
     def objective(self, architecture: Projected, config: Mapping[str, Any]) -> GeneratorObjective:
         size = config["vocab_size"]
         return GeneratorObjective(architecture.build(size), size, None)
@@ -81,6 +84,9 @@ class GeneratorLayout(Layout):
 
     def architecture(self, config: Mapping[str, Any]) -> Projected:
         return Projected(own_encoder(config), config["embedding_size"])
+
+    def encoder(self, architecture: Projected) -> Any | None:
+        return architecture.plain
 
     def objective(self, architecture: Projected, config: Mapping[str, Any]) -> GeneratorObjective:
         size = config["vocab_size"]

@@ -47,8 +47,9 @@ class Layout(ABC):
     def architecture(self, config: Mapping[str, Any]) -> Any | None:
         """Our settings of the model that a (filled) config describes, or None when ours cannot express it."""
 
-    def encoder(self, architecture: Any) -> Any:
-        """The settings of the encoder alone, where a folder holds more than encoder and head."""
+    def encoder(self, architecture: Any) -> Any | None:
+        """The settings of the encoder alone, where a folder holds more than encoder and head; None where these have no
+        name on the menu."""
         return architecture
 
     def objective(self, architecture: Any, config: Mapping[str, Any]) -> MaskedObjective:
