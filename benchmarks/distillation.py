@@ -4,7 +4,7 @@ distilled    starts from the teacher's layers and learns from its answers (`unma
 started      starts from the same layers and then learns from the text alone
 alone        starts from random weights and learns from the text alone
 
-    python -m benchmarks.distillation TEACHER SETTING=VALUE --store STORE --minutes 30 --seeds 0 1
+    python -m benchmarks.distillation TEACHER SETTING=VALUE --store STORE --minutes 30 --seeds 0,1
 
 All have the same architecture, rows, masks and minutes (the teacher's forward pass is paid from the student's), take
 turns, and are asked for the same held-out blanks. Without --store they learn from the teacher's own; --recipe names a
@@ -44,8 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--store", help="the teacher's own unless said")
     parser.add_argument("--recipe", help="the student's; the teacher with half its layers unless said")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training, for each contestant and seed")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--seeds", type=_numbers, default=[0, 1], help="parted by commas")
     return parser
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 def summary(runs: dict[str, list[dict]]) -> dict[str, Any]:
