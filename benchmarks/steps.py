@@ -38,7 +38,7 @@ def training_step(objective: Any, optimizer: Any, settings: dict[str, Any]) -> C
     the settings say so. optimizer: its settings."""
     import torch
 
-    from unmask.memory import keep_large_blocks
+    from unmask.training.memory import keep_large_blocks
     from unmask.training.precision import Masters
 
     keep_large_blocks()

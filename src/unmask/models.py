@@ -29,7 +29,6 @@ import numpy as np
 
 from unmask.console import say, warn
 from unmask.errors import ModelError
-from unmask.memory import keep_large_blocks
 from unmask.sealed import fault
 from unmask.weights.auto import register
 
@@ -112,7 +111,6 @@ class Model:
 def load(name: str | Path, *, device: str | None = None) -> Model:
     """The masked language model under a path or a Hub name, in float32 and ready to predict.
 
-    On a processor freed memory is from now on kept by this process, for the next prediction.
     Where the model detects replaced tokens (ELECTRA), its generator below it is what predicts.
 
     Raises ModelError, one line, for a folder that is missing or holds no such model, an architecture without a
@@ -136,8 +134,6 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     ours = _ours(predicting)
     module, forward = ours or _stock(predicting, config)
-    if device == "cpu":
-        keep_large_blocks()
     module.to(device).eval()
     return Model(
         path=folder,

@@ -26,13 +26,13 @@ from unmask.distributed import World
 from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
 from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.masked import BLANK, Sample, samples, score_blanks
-from unmask.memory import keep_large_blocks
 from unmask.models import positions, write_token_counts
 from unmask.objectives.distillation import StudentObjective
 from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
 from unmask.training.checkpoint import newest
 from unmask.training.fit import Fit
+from unmask.training.memory import keep_large_blocks
 from unmask.training.parallel import together
 from unmask.training.precision import Masters, chosen_dtype
 from unmask.training.schedules import Spent

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from unmask.cli.figures import figures_table, figures_tables, filled_blanks, shown
+from unmask.cli.figures import figures_table, figures_tables, filled_blanks, shown, suite_tables
 
 
 def printed(thing) -> str:
@@ -51,3 +51,10 @@ def test_the_sources_of_a_text_have_a_line_each_in_eighty_columns():
 
 def test_a_long_sentence_is_cut_to_one_line():
     assert printed(filled_blanks([("a ___ " * 40, "a b " * 40)])).count("\n") == 2
+
+
+def test_the_whole_of_a_suite_stands_below_its_parts_the_weakest_of_each_first():
+    figures = {"accuracy": 0.5731, "pairs": 3400, "field": {"syntax": 0.6, "semantics": 0.5}, "UID": {"wh_island": 0.4}}
+    lines = [" ".join(line.split()) for line in printed(suite_tables(figures, title="a model")).splitlines()]
+    paradigms, fields = ["paradigm right", "wh_island 40.0 %"], ["field right", "semantics 50.0 %", "syntax 60.0 %"]
+    assert lines == [*paradigms, "", *fields, "", "a model: 57.3 % right of 3,400 pairs (guessing: 50 %)"]

@@ -105,9 +105,9 @@ def test_a_suite_is_shown_as_tables(unmask):
     code, out, err = unmask("evaluate", "bert", "--suite", "blimp", "--data", "blimp", "--sample", "4")
     assert code == 0
     lines = [line.split() for line in out.splitlines() if line.strip()]
-    share, sign = lines[0][3:5]
-    assert lines[0] == ["bert", "on", "blimp:", share, sign, "right", "of", "4", "pairs"]
-    for group, name in (("field", "syntax"), ("linguistics_term", "agreement"), ("UID", "agreement_1")):
+    share, sign = lines[-1][3:5]
+    assert " ".join(lines[-1]) == f"bert on blimp: {share} {sign} right of 4 pairs (guessing: 50 %)"
+    for group, name in (("paradigm", "agreement_1"), ("phenomenon", "agreement"), ("field", "syntax")):
         assert lines[lines.index([group, "right"]) + 1] == [name, share, sign]
     assert err.splitlines()[-1].startswith("next: ")
 

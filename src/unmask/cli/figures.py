@@ -23,6 +23,8 @@ _ROWS = (
     ("masked_tokens", "masked tokens", ""),
 )
 _BY_SOURCE = ("loss", "unigram_loss", "perplexity", "word_accuracy", "masked_tokens")
+_GROUPS = {"linguistics_term": "phenomenon", "UID": "paradigm"}
+"""What the groupings of a suite are called on a page, where its files have other names."""
 _SHARES = {"token_accuracy", "word_accuracy", "word_error_rate"}
 
 
@@ -57,14 +59,15 @@ def shown(key: str, value: float | None) -> str:
 
 
 def suite_tables(figures: Mapping[str, Any], title: str) -> Group:
-    """The accuracies of a suite: overall, then a table for each of its groupings, from the weakest name up."""
-    overall = Text.assemble((title, "bold"), f": {_percent(figures['accuracy'])} right of {figures['pairs']:,} pairs")
-    parts: list[Any] = [overall]
-    for group, accuracies in figures.items():
+    """The accuracies of a suite: a table for each of its groupings, from the weakest name up; at the end of a long
+    page, where it is seen, the coarsest of them and all together."""
+    parts: list[Any] = []
+    for group, accuracies in reversed(figures.items()):
         if isinstance(accuracies, Mapping):
             rows = [[name, _percent(share)] for name, share in sorted(accuracies.items(), key=lambda pair: pair[1])]
-            parts += ["", table("", [group, "right"], rows)]
-    return Group(*parts)
+            parts += [table("", [_GROUPS.get(group, group), "right"], rows), ""]
+    overall = f"{_percent(figures['accuracy'])} right of {figures['pairs']:,} pairs (guessing: 50 %)"
+    return Group(*parts, Text.assemble((title, "bold"), f": {overall}"))
 
 
 def _percent(share: float) -> str:

@@ -28,10 +28,7 @@ class PredictionHead(nn.Module):
 
     def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
         """hidden (..., H), embedding (V,D) -> logits (..., V) in float32."""
-        transformed = self.transformed(hidden)
-        if transformed.dtype == self.bias.dtype:
-            return F.linear(transformed, embedding, self.bias)
-        return F.linear(transformed, embedding).float() + self.bias  # a bf16 sum would round the bias
+        return F.linear(self.transformed(hidden), embedding).float() + self.bias
 
     def transformed(self, hidden: Tensor) -> Tensor:
         """hidden (..., H) as the embedding is compared with it (..., D)."""

@@ -11,8 +11,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 def keep_large_blocks() -> bool:
     """Ask glibc to keep freed blocks of any size for the next step instead of giving them back to the system.
 
-    The large temporaries of a training step or of a prediction are otherwise mapped and faulted in again each time
-    (docs/log.md has the gain). Returns whether there was a glibc to ask.
+    A training step's large temporaries are otherwise mapped and faulted in again at every step (docs/log.md has the
+    gain). Returns whether there was a glibc to ask.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
