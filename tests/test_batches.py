@@ -110,3 +110,16 @@ def test_a_part_is_a_view_and_moving_keeps_everything(batches):
     assert batch.part(2, 5).inputs.data_ptr() == batch.inputs[2:].data_ptr()
     assert same(batch.to("cpu"), batch)
     assert {getattr(batch.to("meta"), name).device.type for name in TENSORS} == {"meta"}
+
+
+def test_draws_are_uniform_and_follow_from_seed_epoch_row_and_position(batches):
+    rows = len(batches.rows)
+    whole, split = batches.at(0, rows, 0.3), batches.at(3, 4, 0.3)
+    assert whole.draws.dtype == torch.float32
+    assert split.draws.equal(whole.draws[3:7])
+    assert ((whole.draws >= 0) & (whole.draws < 1)).all()
+    assert whole.draws.mean().item() == pytest.approx(0.5, abs=4 * (12 * whole.draws.numel()) ** -0.5)
+    next_epoch = batches.at(rows, rows, 0.3).draws[batches.at(rows, rows, 0.3).numbers.argsort()]
+    assert not (next_epoch == whole.draws[whole.numbers.argsort()]).any(dim=1).any()
+    other_seed = Batches(batches.rows, batches.masking, batches.seed + 1).at(0, rows, 0.3)
+    assert len(set(other_seed.draws.flatten().tolist()) & set(whole.draws.flatten().tolist())) < 5
