@@ -205,7 +205,7 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
     objective = stages.objective(run, store, machine)
     stages.begin(run, folder, store, objective)
     stages.teach(run, folder, store, objective, machine, me)
-    judge = stages.Judge(run, store, objective, machine)
+    judge = stages.Judge(run, store, objective, machine.device)
     fit = stages.fit(run, folder, batches, objective, judge, machine, me, display)
     spent = fit.run()
     return stages.published(run, folder, store, fit, spent, judge, me)
