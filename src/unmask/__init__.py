@@ -18,6 +18,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
+    from unmask.comparison import compare, compare_models
     from unmask.evaluation import evaluate
     from unmask.models import Model, load
     from unmask.recipes.distillation import distill
@@ -33,9 +34,23 @@ _HOMES = {
     "evaluate": "unmask.evaluation",
     "Model": "unmask.models",
     "load": "unmask.models",
+    "compare": "unmask.comparison",
+    "compare_models": "unmask.comparison",
 }
 
-__all__ = ["Model", "Run", "__version__", "distill", "evaluate", "load", "prepare", "pretrain", "resume"]
+__all__ = [
+    "Model",
+    "Run",
+    "__version__",
+    "compare",
+    "compare_models",
+    "distill",
+    "evaluate",
+    "load",
+    "prepare",
+    "pretrain",
+    "resume",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
 from unmask.training.checkpoint import newest
 from unmask.training.fit import Fit
-from unmask.training.memory import keep_large_blocks
+from unmask.training.memory import keep_large_blocks, peak_memory
 from unmask.training.parallel import together
 from unmask.training.precision import Masters, chosen_dtype
 from unmask.training.schedules import Spent
@@ -120,7 +120,7 @@ def _recorded(folder: Path) -> dict[str, Any]:
 
 
 def _record(folder: Path, run: Run, environment: dict[str, Any]) -> None:
-    _write_json(folder / "run.json", {"run": to_dict(run), "environment": environment})
+    write_json(folder / "run.json", {"run": to_dict(run), "environment": environment})
 
 
 def _environment() -> dict[str, Any]:
@@ -320,6 +320,7 @@ def published(run: Run, folder: Path, store: Store, fit: Fit, spent: Spent, judg
     from unmask.models import load
     from unmask.report.curves import plot
 
+    peak = peak_memory(judge.device)
     temporary = folder / ".model.writing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -332,7 +333,7 @@ def published(run: Run, folder: Path, store: Store, fit: Fit, spent: Spent, judg
         shutil.copy(picture, temporary / picture.name)
     card = _card(run, figures, store, fit, spent, [text for text, _ in shown], picture)
     (temporary / "README.md").write_text(card, encoding="utf-8")
-    _write_json(temporary / "figures.json", {"figures": figures, "samples": shown})
+    write_json(temporary / "figures.json", {"figures": figures, "samples": shown, "peak_memory": peak})
     shutil.copy(folder / "run.json", temporary / "run.json")
     os.replace(temporary, folder / "model")
     return Outcome(folder, figures, shown)
@@ -362,7 +363,7 @@ def _card(
     )
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     """All of it or nothing: written beside and renamed."""
     temporary = path.with_name(f".{path.name}.writing")
     temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from unmask.errors import DataError
-from unmask.report.curves import _apart, _ticks, curves, plot, read_metrics, series, terminal
+from unmask.report.curves import _ticks, apart, curves, plot, read_metrics, series, terminal
 
 
 def write_run(folder: Path, losses: list[float], every: int = 10, unigram: float | None = 6.4) -> Path:
@@ -135,6 +135,6 @@ def test_ticks_are_round_few_and_inside(last: float) -> None:
 
 @given(some.lists(some.floats(0, 10), min_size=1, max_size=8), some.floats(0.01, 1))
 def test_names_never_overlap_and_keep_their_order(values: list[float], distance: float) -> None:
-    moved = sorted(_apart(values, distance))
+    moved = sorted(apart(values, distance))
     assert all(b - a >= distance - 1e-9 for a, b in itertools.pairwise(moved))
-    assert all(after >= before for before, after in zip(values, _apart(values, distance), strict=True))
+    assert all(after >= before for before, after in zip(values, apart(values, distance), strict=True))

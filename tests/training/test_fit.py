@@ -1,5 +1,6 @@
 """What a training step promises, on a tiny model."""
 
+import itertools
 import json
 import math
 import os
@@ -157,6 +158,19 @@ def test_old_checkpoints_go_but_the_best_stays(run, tmp_path):
     assert kept == {11, 12, best}
 
 
+def test_a_budget_of_operations_ends_with_the_step_that_spends_it(run, tmp_path):
+    """By hand: a product (R,C) of N rows is 2 N R C operations, and twice as many going back. All of the first layer,
+    of the last what the asked places need."""
+    runs.pretrain(changed(run, training={"steps": None, "flops": 3e8, "evaluations": 0}), tmp_path / "run")
+    spent = [json.loads(line)["flops"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert spent[-2] < 3e8 <= spent[-1]
+    steps = [after - before for before, after in itertools.pairwise([0, *spent])]
+    assert max(steps) < 1.5 * min(steps)
+    tokens, width, inner = 16 * 32, 32, 48
+    layer = 2 * tokens * (4 * width * width + 3 * width * inner)  # without attention's own products
+    assert 3 * layer < spent[0] < 3 * 4 * layer
+
+
 def test_a_checkpoint_is_a_model_that_transformers_loads(run, tmp_path):
     from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
@@ -180,7 +194,7 @@ def test_tensorboard_gets_the_same_figures(run, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["training.steps=none"], "one of steps, epochs, tokens, minutes is needed, none given"),
+        (["training.steps=none"], "one of steps, epochs, tokens, minutes, flops is needed, none given"),
         (["training.minutes=5"], "steps and minutes given; set the others to none"),
         (["training.steps=0"], r"training\.steps=0: more than 0"),
         (["data.row_length=128"], "longer than the model's 64 positions: lower it, or raise architecture.positions"),

@@ -38,7 +38,15 @@ def assert_same_run(one, other):
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-@pytest.mark.parametrize("budget", [{"steps": 12}, {"steps": None, "epochs": 2.5}, {"steps": None, "tokens": 6000}])
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {"steps": 12},
+        {"steps": None, "epochs": 2.5},
+        {"steps": None, "tokens": 6000},
+        {"steps": None, "flops": 1e9},
+    ],
+)
 def test_a_run_stopped_at_step_7_and_resumed_equals_one_never_stopped(run, tmp_path, optimizer, budget, stop_at):
     run = overridden(
         changed(run, training=budget), [f"optimizer={optimizer}", "training.batch_start=0.5", "training.batch_ramp=0.5"]

@@ -27,13 +27,16 @@ def test_linear_and_cosine_by_hand():
     assert Cosine(warmup=0.0).multiplier(0.5) == pytest.approx(0.5)
 
 
-def test_a_budget_is_one_of_four():
-    spent = Spent(step=5, samples=50, tokens=500, seconds=30.0)
+def test_a_budget_is_one_of_five():
+    spent = Spent(step=5, samples=50, tokens=500, seconds=30.0, flops=1e9)
     assert Budget(steps=10).progress(spent, rows=100) == 0.5
     assert Budget(epochs=2).progress(spent, rows=100) == 0.25
     assert Budget(tokens=1000).progress(spent, rows=100) == 0.5
+    assert Budget(flops=2e9).progress(spent, rows=100) == 0.5
     assert Budget(minutes=1).progress(spent, rows=100) == 0.5
-    with pytest.raises(SettingError, match="one of steps, epochs, tokens, minutes is needed, steps and tokens given"):
+    with pytest.raises(
+        SettingError, match="one of steps, epochs, tokens, minutes, flops is needed, steps and tokens given"
+    ):
         Budget(steps=1, tokens=1)
 
 

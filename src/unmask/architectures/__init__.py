@@ -7,6 +7,7 @@ from unmask.menu import Menu
 _TRANSFORMER = "unmask.architectures.transformer"
 _BERT = "unmask.architectures.bert"
 _RECURRENT = "unmask.architectures.recurrent"
+_BAG_OF_WORDS = "unmask.architectures.bag_of_words"
 _MODERNBERT = "unmask.architectures.modernbert"
 
 ARCHITECTURES = Menu(
@@ -14,6 +15,7 @@ ARCHITECTURES = Menu(
     {
         "lstm": f"{_RECURRENT}:Lstm",
         "gru": f"{_RECURRENT}:Gru",
+        "cbow": f"{_BAG_OF_WORDS}:Cbow",
         "transformer": f"{_TRANSFORMER}:Transformer",
         "transformer-base": f"{_TRANSFORMER}:base",
         "transformer-prenorm": f"{_TRANSFORMER}:prenorm",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import unmask
-from unmask.cli import distill, doctor, evaluate, fill, generate, listing, plot, prepare, pretrain, score, tokenizer
+from unmask.cli import compare, distill, doctor, evaluate, fill, generate, listing, plot, prepare, pretrain, score, tokenizer
 from unmask.cli.options import Quiet
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = (pretrain, distill, prepare, tokenizer, evaluate, fill, generate, score, plot, doctor, listing)
+VERBS = (pretrain, distill, prepare, tokenizer, evaluate, fill, generate, score, compare, plot, doctor, listing)
 
 for verb in VERBS:
     app.command(name=verb.NAME, epilog=verb.EXAMPLES)(verb.command)

@@ -63,28 +63,15 @@ def resolved(words: list[str]) -> Run:
     SettingError when they ask for another architecture than that of the model it starts from.
     """
     from unmask.config import overridden
-    from unmask.recipes import RECIPES
+    from unmask.recipes import RECIPES, named
 
     if not words or "=" in words[0]:
         raise SettingError(f"which recipe? unmask pretrain RECIPE section.field=value (known: {', '.join(RECIPES)})")
     name, *assignments = words
-    run = overridden(_described(name), assignments)
+    run = overridden(named(name), assignments)
     if run.start.model is not None:
         _refuse_another_architecture(run, assignments)
     return run
-
-
-def _described(name: str) -> Run:
-    from unmask.recipes import RECIPES
-    from unmask.run import saved
-
-    if name not in RECIPES and name.endswith(".json"):
-        return saved(Path(name))
-    if name not in RECIPES and ("/" in name or Path(name).is_dir()):
-        from unmask.recipes.continued import continued
-
-        return continued(name)
-    return RECIPES.load(name)()
 
 
 def _refuse_another_architecture(run: Run, assignments: list[str]) -> None:

@@ -91,6 +91,8 @@ def _estimate(name: str, run: Any, tokens: int, vocabulary_size: int | None, pea
     settings = run.training
     if settings.minutes:
         seconds = settings.minutes * 60
+    elif settings.flops:
+        seconds = settings.flops / (REACHED * peak)
     elif settings.steps:
         seconds = settings.steps * settings.batch_size * run.data.row_length / speed
     else:

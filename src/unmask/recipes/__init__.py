@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from unmask.menu import Menu
+
+if TYPE_CHECKING:
+    from unmask.run import Run
 
 RECIPES = Menu(
     "recipe",
@@ -21,8 +27,23 @@ RECIPES = Menu(
         "bert-pretraining": "unmask.recipes.bert:bert_pretraining",
         "lstm": "unmask.recipes.recurrent:lstm",
         "gru": "unmask.recipes.recurrent:gru",
+        "cbow": "unmask.recipes.bag_of_words:cbow",
         "mae": "unmask.recipes.autoencoder:mae",
         "electra": "unmask.recipes.electra:electra",
         "diffusion": "unmask.recipes.diffusion:diffusion",
     },
 )
+
+
+def named(name: str) -> Run:
+    """The Run of a recipe on the menu, of a run.json, or of a model folder to go on from; SettingError for an unknown
+    name."""
+    from unmask.run import saved
+
+    if name not in RECIPES and name.endswith(".json"):
+        return saved(Path(name))
+    if name not in RECIPES and ("/" in name or Path(name).is_dir()):
+        from unmask.recipes.continued import continued
+
+        return continued(name)
+    return RECIPES.load(name)()

@@ -27,8 +27,8 @@ X = Literal["seconds", "steps", "tokens"]
 METRICS, MASKED = "metrics.jsonl", "masked_loss"
 _KEYS = {"seconds": "seconds", "steps": "step", "tokens": "tokens"}
 # Okabe and Ito's palette, told apart with any colour vision; blue first.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_INK, _FAINT, _GRID = "#333333", "#767676", "#E6E6E6"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INK, FAINT, GRID = "#333333", "#767676", "#E6E6E6"
 _TERMINAL_COLOURS = ("blue", "orange", "green", "magenta", "yellow", "cyan", "white")
 _SYMBOLS = "●▲■◆★+x"
 _POINTS = 150  # of a smoothed curve: more is not seen
@@ -114,9 +114,9 @@ def plot(runs: Sequence[Path], to: Path, x: X = "steps") -> Path:
     figure = Figure(figsize=(8, 4.5), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    factor, label = _axis(x, max(_last_x(each) for each in drawn))
+    factor, label = axis_unit(x, max(_last_x(each) for each in drawn))
     for number, each in enumerate(drawn):
-        _draw(axes, each, _COLOURS[number % len(_COLOURS)], factor)
+        _draw(axes, each, COLOURS[number % len(COLOURS)], factor)
     _draw_unigram_lines(axes, drawn)
     _dress(axes, drawn, label)
     _draw_names(axes, drawn, factor)
@@ -132,7 +132,7 @@ def terminal(runs: Sequence[Path], x: X = "steps", width: int = 80, height: int 
 
     drawn = _all(runs, x)
     last = max(_last_x(each) for each in drawn)
-    factor, label = _axis(x, last)
+    factor, label = axis_unit(x, last)
     figure = plotext.figure.clear().plot_size(width, height)  # plotext has one figure a process
     for number, each in enumerate(drawn):
         colour, symbol = _TERMINAL_COLOURS[number % len(_TERMINAL_COLOURS)], _SYMBOLS[number % len(_SYMBOLS)]
@@ -199,10 +199,10 @@ def _draw(axes: Any, each: Curves, colour: str, factor: float) -> None:
 
 def _draw_unigram_lines(axes: Any, drawn: Sequence[Curves]) -> None:
     for value in _unigram_values(drawn):
-        axes.axhline(value, color=_FAINT, linewidth=1.1, linestyle=(0, (5, 3)), zorder=1)
+        axes.axhline(value, color=FAINT, linewidth=1.1, linestyle=(0, (5, 3)), zorder=1)
         axes.annotate(
             f"unigram line {value:.2f}", (1, value), xycoords=("axes fraction", "data"), xytext=(-4, 4),
-            textcoords="offset points", ha="right", va="bottom", color=_FAINT, fontsize=8.5,
+            textcoords="offset points", ha="right", va="bottom", color=FAINT, fontsize=8.5,
         )  # fmt: skip
 
 
@@ -210,12 +210,12 @@ def _draw_names(axes: Any, drawn: Sequence[Curves], factor: float) -> None:
     """Names at the right edge, each at the height of its curve's end, pushed apart where they would overlap."""
     ends = [end for each in drawn if (end := each.end)]
     low, high = axes.get_ylim()
-    heights = _apart([y for _, y in ends], (high - low) * 0.055)
+    heights = apart([y for _, y in ends], (high - low) * 0.055)
     for number, (each, (x, y), height) in enumerate(zip(drawn, ends, heights, strict=True)):
         text = f"{each.name}  {y:.2f}" if len(drawn) > 1 else f"{y:.2f}"
         axes.annotate(
             text, (x * factor, y), xytext=(1.012, height), textcoords=axes.get_yaxis_transform(), va="center",
-            color=_COLOURS[number % len(_COLOURS)], fontsize=9, fontweight="bold", annotation_clip=False,
+            color=COLOURS[number % len(COLOURS)], fontsize=9, fontweight="bold", annotation_clip=False,
         )  # fmt: skip
 
 
@@ -223,24 +223,24 @@ def _dress(axes: Any, drawn: Sequence[Curves], label: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_xlabel(label, color=_INK)
-    axes.set_ylabel("loss, nats per masked token", color=_INK)
-    axes.set_title(drawn[0].name if len(drawn) == 1 else "Learning curves", loc="left", color=_INK, fontweight="bold")
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.set_xlabel(label, color=INK)
+    axes.set_ylabel("loss, nats per masked token", color=INK)
+    axes.set_title(drawn[0].name if len(drawn) == 1 else "Learning curves", loc="left", color=INK, fontweight="bold")
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_INK, length=0)
+    axes.tick_params(colors=INK, length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINT)
+    axes.spines["bottom"].set_color(FAINT)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=label == "steps"))
-    colour = _COLOURS[0] if len(drawn) == 1 else _INK
+    colour = COLOURS[0] if len(drawn) == 1 else INK
     key = [Line2D([], [], color=colour, linewidth=1.0, alpha=0.75, label="training")]
     if any(len(each.validation) for each in drawn):
         key.append(Line2D([], [], color=colour, linewidth=1.8, marker="o", markersize=5, label="validation"))
-    axes.legend(handles=key, frameon=False, fontsize=9, labelcolor=_INK, loc="best")
+    axes.legend(handles=key, frameon=False, fontsize=9, labelcolor=INK, loc="best")
 
 
-def _apart(values: Sequence[float], distance: float) -> list[float]:
+def apart(values: Sequence[float], distance: float) -> list[float]:
     """The values moved up as little as is needed to stand at least `distance` from each other."""
     moved = list(values)
     order = sorted(range(len(values)), key=lambda number: values[number])
@@ -258,7 +258,7 @@ def _last_x(each: Curves) -> float:
     return float(max([*each.training_x[-1:], *each.validation_x[-1:]]))
 
 
-def _axis(x: X, last: float) -> tuple[float, str]:
+def axis_unit(x: X, last: float) -> tuple[float, str]:
     """The factor and the label that show x in a unit a person reads."""
     if x == "steps":
         return 1.0, "steps"

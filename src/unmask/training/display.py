@@ -77,7 +77,7 @@ class Display:
     def start(self, run: Any, model_parameters: int, budget: tuple[str, float]) -> None:
         """Begin. `run.name` is the title; `budget` is what ends the run, as (unit, amount).
 
-        The units are "minutes", "steps", "tokens" and "epochs".
+        The units are "minutes", "steps", "tokens", "epochs" and "flops".
         """
         self._budget = budget
         name = getattr(run, "name", "") or "run"
@@ -159,6 +159,7 @@ def progress(record: Mapping[str, Any], budget: tuple[str, float]) -> float:
         "minutes": record.get("seconds", 0.0) / 60,
         "steps": record.get("step", 0),
         "tokens": record.get("tokens", 0),
+        "flops": record.get("flops", 0.0),
         "epochs": record.get("epoch", 0.0),
     }.get(unit, 0.0)
     return min(1.0, used / amount) if amount else 0.0

@@ -123,30 +123,33 @@ class Fit:
         spent = replace(
             self.spent, step=self.spent.step + 1, samples=self.spent.samples + size, tokens=self.spent.tokens + tokens
         )
-        following = ahead.submit(self._next_batch, spent)
+        # The next batch is made meanwhile, unless what it is depends on how many operations this step takes.
+        following = None if self.settings.flops else ahead.submit(self._next_batch, spent)
         multiplier = self.settings.schedule.multiplier(progress)
         # What a step draws (dropout) follows from its number, so that a resumed run draws the same.
         torch.manual_seed(int(keys(self.batches.seed, DRAWN_BY_MODEL, spent.step, self.me.rank)))
         losses, flops = self._learn(batch, counts, multiplier)
         took = time.perf_counter() - started
+        spent = replace(spent, flops=spent.flops + flops)
         self.spent = replace(spent, seconds=agreed(time.perf_counter() - self._clock, self.device))
         self._record(
             {
                 "step": spent.step,
                 "seconds": round(self.spent.seconds, 3),
                 "tokens": spent.tokens,
+                "flops": spent.flops,
                 "loss": sum(self._weighted(losses)),
                 **({"losses": losses} if len(losses) > 1 else {}),
                 "learning_rate": self.optimizer.learning_rate * multiplier,
                 "tokens_per_second": round(tokens / took, 1),
-                "peak_share": round(flops / took / self.peak, 4),
+                "peak_share": round(flops / took / self.peak / self.me.size, 4),
                 "masked_share": round(batch.masked_share, 4),
                 "waited_seconds": round(waited, 4),
             },
             self._share_of_budget(self.spent),
             progress,
         )
-        return following
+        return following or ahead.submit(self._next_batch, spent)
 
     def _counted(self, batch: Batch) -> tuple[dict[str, int], int]:
         """Over all processes: how many things each part of the loss is divided by, and how many tokens are read."""
@@ -155,17 +158,18 @@ class Fit:
         *counts, tokens = added(torch.tensor(numbers, dtype=torch.int64, device=self.device)).tolist()
         return dict(zip(mine, counts, strict=True)), tokens
 
-    def _learn(self, batch: Batch, counts: Mapping[str, int], multiplier: float) -> tuple[dict[str, float], int]:
-        """One update from a batch; the mean loss of each part over all processes, and the operations of this one."""
+    def _learn(self, batch: Batch, counts: Mapping[str, int], multiplier: float) -> tuple[dict[str, float], float]:
+        """One update from a batch; the mean loss of each part and the operations, both over all processes."""
         batch = batch.to(self.device)
         width = self.settings.micro_batch or max(1, len(batch))
         total, flops = torch.zeros(len(counts), dtype=torch.float64, device=self.device), 0
         for start in range(0, len(batch), width):
-            means, done = self._accumulate(batch.part(start, start + width), counts)
+            shares, done = self._accumulate(batch.part(start, start + width), counts)
             self.masters.collect(first=start == 0)
-            total, flops = total + means, flops + done
+            total, flops = total + shares, flops + done
         gradients = added(self.masters.gradients)
-        losses = dict(zip(counts, added(total).tolist(), strict=True))
+        *means, operations = added(torch.cat([total, total.new_tensor([flops])])).tolist()
+        losses = dict(zip(counts, means, strict=True))
         length = float(torch.linalg.vector_norm(gradients))
         if not all(map(math.isfinite, (*losses.values(), length))):
             self._not_finite(batch)
@@ -173,7 +177,7 @@ class Fit:
             gradients.mul_(self.settings.clip / length)
         self.optimizer.step(multiplier)
         self.masters.publish()
-        return losses, flops
+        return losses, operations
 
     def _accumulate(self, batch: Batch, counts: Mapping[str, int]) -> tuple[Tensor, int]:
         """Gradients of a micro-batch's share of the step's mean loss; that share, part by part (P,), and the operations

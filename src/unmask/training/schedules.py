@@ -1,6 +1,6 @@
 """Schedules: what the learning rate and the batch size are at a share of the budget, and how the budget is spent.
 
-Every schedule is a function of progress, a number in [0, 1]: of steps, epochs, tokens or minutes alike, so a run of
+Every schedule is a function of progress, a number in [0, 1]: of steps, epochs, tokens, minutes or operations alike, so a run of
 thirty minutes ends its decay when the thirty minutes are over.
 """
 
@@ -97,28 +97,31 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a run has used so far. `samples` counts rows of the endless sequence, `tokens` those that are no padding."""
+    """What a run has used so far. `samples` counts rows of the endless sequence, `tokens` those that are no padding,
+    `flops` the floating-point operations of matrix products, forward and backward."""
 
     step: int = 0
     samples: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    flops: float = 0.0
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: exactly one of the four."""
+    """How long to train: exactly one of the five."""
 
     steps: int | None = None
     epochs: float | None = None
     tokens: int | None = None
     minutes: float | None = None
+    flops: float | None = None
 
     def __post_init__(self) -> None:
         given = {name: value for name, value in vars(self).items() if value is not None}
         require(
             len(given) == 1,
-            f"training: one of steps, epochs, tokens, minutes is needed, {' and '.join(given) or 'none'} given"
+            f"training: one of steps, epochs, tokens, minutes, flops is needed, {' and '.join(given) or 'none'} given"
             + ("; set the others to none" if len(given) > 1 else ""),
         )
         for name, value in given.items():
@@ -132,6 +135,8 @@ class Budget:
             share = spent.samples / (self.epochs * rows)
         elif self.tokens is not None:
             share = spent.tokens / self.tokens
+        elif self.flops is not None:
+            share = spent.flops / self.flops
         else:
             assert self.minutes is not None
             share = spent.seconds / (60 * self.minutes)

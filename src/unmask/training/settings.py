@@ -21,6 +21,8 @@ class Training:
     """end after this many tokens (padding not counted)"""
     minutes: float | None = None
     """end after this many minutes of wall-clock time; the schedules follow the clock"""
+    flops: float | None = None
+    """end after this many floating-point operations of matrix products, forward and backward, e.g. 1e15"""
     batch_size: int = 64
     """rows in a step, over all processes"""
     batch_start: float = 1.0
@@ -61,5 +63,5 @@ class Training:
 
     @property
     def budget(self) -> Budget:
-        """How long to train; SettingError unless exactly one of the four is given."""
-        return Budget(self.steps, self.epochs, self.tokens, self.minutes)
+        """How long to train; SettingError unless exactly one of the five is given."""
+        return Budget(self.steps, self.epochs, self.tokens, self.minutes, self.flops)

@@ -25,6 +25,7 @@ from unmask.weights.layout import Layout
 LAYOUTS = {
     "unmask-lstm": "unmask.weights.recurrent:LstmLayout",
     "unmask-gru": "unmask.weights.recurrent:GruLayout",
+    "unmask-cbow": "unmask.weights.bag_of_words:CbowLayout",
     "unmask-masked-autoencoder": "unmask.weights.autoencoder:AutoencoderLayout",
     "bert": "unmask.weights.bert:BertLayout",
     "roberta-prelayernorm": "unmask.weights.bert:RobertaPreLayerNormLayout",
