@@ -1,7 +1,7 @@
 """Schedules: what the learning rate and the batch size are at a share of the budget, and how the budget is spent.
 
-Every schedule is a function of progress, a number in [0, 1]: of steps, epochs, tokens, minutes or operations alike, so a run of
-thirty minutes ends its decay when the thirty minutes are over.
+Every schedule is a function of progress, a number in [0, 1]: of steps, epochs, tokens, minutes or operations alike, so
+a run of thirty minutes ends its decay when the thirty minutes are over.
 """
 
 from __future__ import annotations
