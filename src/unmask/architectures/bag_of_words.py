@@ -57,12 +57,14 @@ class BagOfWords(nn.Module):
         nn.init.trunc_normal_(self.embedding.weight, std=0.02, a=-0.06, b=0.06)
 
     def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
-        """tokens, groups (B,T) -> hidden (B,T,D), or (B,K,D) at places (B,K). Order is not known, nor the place."""
+        """tokens, groups (B,T) -> hidden (B,T,D), or (B,K,D) at places (B,K). Nothing is known of the order."""
         if places is None:
             places = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
         columns, inside = around(places, self.config.window, tokens.shape[1])  # (B,K,W)
-        near, home = (table.gather(1, columns.flatten(1)).view_as(columns) for table in (tokens, groups))
+        near, home, at = (table.gather(1, columns.flatten(1)).view_as(columns) for table in (tokens, groups, positions))
         counted = inside & (home > 0) & (home == groups.gather(1, places)[..., None])
+        # Where tokens are left out of the row, what stands near is not always near in the text.
+        counted &= (at - positions.gather(1, places)[..., None]).abs() <= self.config.window
         counted = counted.to(self.embedding.weight.dtype)
         summed = torch.einsum("bkwd,bkw->bkd", self.embedding(near), counted)
         return self.norm(summed / counted.sum(-1, keepdim=True).clamp(min=1))

@@ -128,9 +128,7 @@ def _in_one_layout(runs: Mapping[str, Run]) -> dict[str, Run]:
 
 def _checked(name: str, run: Run) -> Run:
     """The run as it will be trained; SettingError names the leg whose settings do not fit each other."""
-    require(
-        run.data.store is not None, "which store? data.store=STORE; make one with: unmask prepare TEXTS --to STORE"
-    )
+    require(run.data.store is not None, "which store? data.store=STORE; make one with: unmask prepare TEXTS --to STORE")
     try:
         return settled(run)
     except SettingError as error:
