@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 import unmask
-from unmask.cli import compare, distill, doctor, evaluate, fill, generate, listing, plot, prepare, pretrain, score, tokenizer
+from unmask.cli import (
+    compare,
+    distill,
+    doctor,
+    evaluate,
+    fill,
+    generate,
+    listing,
+    plot,
+    prepare,
+    pretrain,
+    score,
+    tokenizer,
+)
 from unmask.cli.options import Quiet
 
 app = typer.Typer(
