@@ -18,6 +18,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
+    from unmask.adaptation import adapt
     from unmask.comparison import compare, compare_models
     from unmask.evaluation import evaluate
     from unmask.models import Model, load
@@ -29,6 +30,7 @@ _HOMES = {
     "Run": "unmask.run",
     "pretrain": "unmask.run",
     "resume": "unmask.run",
+    "adapt": "unmask.adaptation",
     "distill": "unmask.recipes.distillation",
     "prepare": "unmask.tokens.build",
     "evaluate": "unmask.evaluation",
@@ -42,6 +44,7 @@ __all__ = [
     "Model",
     "Run",
     "__version__",
+    "adapt",
     "compare",
     "compare_models",
     "distill",

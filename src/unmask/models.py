@@ -199,7 +199,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError
 
     wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
-    with _quiet():
+    with hushed():
         try:
             folder = Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["*/*"]))
             if not any((folder / weights).exists() for weights in WEIGHTS):
@@ -312,7 +312,7 @@ def _stock_module(folder: Path, config: dict[str, Any]) -> Any:
     kind = config.get("model_type")
     if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise ModelError(f"{folder} holds a '{kind}' model, which has no masked-LM head: give {_FITTING}")
-    with _quiet():
+    with hushed():
         try:
             module, report = AutoModelForMaskedLM.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
@@ -364,7 +364,7 @@ def _listed(names: list[str], most: int = 4) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Silence for the bars and tables of transformers: what they say is said by our errors, in one line."""
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging

@@ -40,7 +40,9 @@ from unmask.training.throughput import peak_flops
 from unmask.weights import load_weights, save_objective
 
 if TYPE_CHECKING:
+    from unmask.corpus import CorpusSettings
     from unmask.run import Run
+    from unmask.tokens.training import TokenizerSettings
     from unmask.training.display import Display
 
 
@@ -182,18 +184,22 @@ def _require_unchanged(run: Run, folder: Path, me: World, name: str, store: Stor
 
 
 def _prepared(run: Run, me: World) -> Store:
-    from unmask.tokens.build import place_below, prepare
-
     assert run.data.source is not None
     if me.size > 1:
         raise SettingError(
             "data.source is prepared by one process, before many train: unmask prepare "
             f"{run.data.source} --to STORE, then data.store=STORE"
         )
-    sources = run.data.source.split()
-    place = place_below(Path("stores"), sources, run.corpus, run.tokenizer)
+    return prepared(run.data.source.split(), run.corpus, run.tokenizer)
+
+
+def prepared(sources: list[str], corpus: CorpusSettings, tokenizer: TokenizerSettings) -> Store:
+    """The store of these texts below stores/, made now or before."""
+    from unmask.tokens.build import place_below, prepare
+
+    place = place_below(Path("stores"), sources, corpus, tokenizer)
     console.say(f"text is prepared in {place}, and reused from there")
-    return prepare(sources, place, corpus=run.corpus, tokenizer=run.tokenizer)
+    return prepare(sources, place, corpus=corpus, tokenizer=tokenizer)
 
 
 # ---------------------------------------------------------------- what it runs on, and what is trained

@@ -8,6 +8,7 @@ import typer
 
 import unmask
 from unmask.cli import (
+    adapt,
     compare,
     distill,
     doctor,
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = (pretrain, distill, prepare, tokenizer, evaluate, fill, generate, score, compare, plot, doctor, listing)
+VERBS = (pretrain, adapt, distill, prepare, tokenizer, evaluate, fill, generate, score, compare, plot, doctor, listing)
 
 for verb in VERBS:
     app.command(name=verb.NAME, epilog=verb.EXAMPLES)(verb.command)

@@ -53,7 +53,7 @@ def model_card(
     architecture = _chosen(run, "architecture", "encoder")
     parts = [
         _front_matter(name, architecture, texts, figures, language, license),
-        _opening(name, architecture, parameters),
+        _opening(name, architecture, parameters, continued=bool((run.get("start") or {}).get("model"))),
         _uses(
             name,
             texts[0] if texts else f"A {mask_token}.",
@@ -107,11 +107,10 @@ def _front_matter(
     return f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)}---"
 
 
-def _opening(name: str, architecture: str, parameters: int | None) -> str:
+def _opening(name: str, architecture: str, parameters: int | None, continued: bool) -> str:
     size = f" of {_amount(parameters)} parameters" if parameters else ""
-    return (
-        f"# {name}\n\nA masked language model ({architecture}{size}) that fills blanks in text, "
-        "trained from scratch with unmask."
+    return f"# {name}\n\nA masked language model ({architecture}{size}) that fills blanks in text, " + (
+        "a trained one that went on with unmask." if continued else "trained from scratch with unmask."
     )
 
 

@@ -47,15 +47,20 @@ def begin_from(objective: nn.Module, folder: Path, store: Store) -> None:
 
     DataError when the store's tokens are not those of the folder, ModelError when its weights do not fit.
     """
+    require_its_tokenizer(folder, store)
+    new, unused = put(objective, weights_of(folder), folder)
+    console.say(f"weights start from {folder}" + (f"; new and random: {_parts(new)}" if new else ""))
+    if unused:
+        console.warn(f"{folder}: weights without a place in this run: {_parts(unused)}")
+
+
+def require_its_tokenizer(folder: Path, store: Store) -> None:
+    """DataError when a store was prepared with another tokenizer than that of a model folder."""
     if store.tokenizer().fingerprint != Tokenizer.load(folder).fingerprint:
         raise DataError(
             f"{store.folder} was prepared with another tokenizer than that of {folder}: "
             f"unmask prepare TEXTS --to STORE tokenizer.folder={folder}, then data.store=STORE"
         )
-    new, unused = put(objective, weights_of(folder), folder)
-    console.say(f"weights start from {folder}" + (f"; new and random: {_parts(new)}" if new else ""))
-    if unused:
-        console.warn(f"{folder}: weights without a place in this run: {_parts(unused)}")
 
 
 def architecture_of(folder: Path) -> Any:

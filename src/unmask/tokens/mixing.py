@@ -52,7 +52,7 @@ def mixed(
     chosen = flattened(sizes, _chosen(store, sizes, weights or {}), temperature)
     if replay is None:
         return Mixture(store, chosen)
-    _require_same_tokenizer(store, replay)
+    require_same_tokenizer(store, replay)
     new = sum(size * chosen[source] for source, size in sizes.items())
     old = sum(len(shard) * shard.weight for shard in replay.shards("train"))
     if not old:
@@ -101,7 +101,8 @@ def _chosen(store: Store, sizes: Mapping[str, int], weights: Mapping[str, float]
     return chosen
 
 
-def _require_same_tokenizer(store: Store, replay: Store) -> None:
+def require_same_tokenizer(store: Store, replay: Store) -> None:
+    """DataError when a store to be replayed was prepared with another tokenizer."""
     if replay.manifest["tokenizer"] != store.manifest["tokenizer"]:
         raise DataError(
             f"data.replay={replay.folder} was prepared with another tokenizer than {store.folder}: prepare its text "
