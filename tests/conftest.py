@@ -33,14 +33,14 @@ def pytest_generate_tests(metafunc):
 
 
 def _small_architectures():
-    """By name; of entries that differ in size alone the first."""
+    """By name; of entries that differ in size alone the first. What `huggingface` is, a folder says."""
     from dataclasses import fields, replace
 
     from unmask.architectures import ARCHITECTURES
 
     sizes = {"layers": 2, "width": 32, "heads": 2, "feedforward": 48, "window": 8, "state": 20, "positions": 64}
     found = {}
-    for name in ARCHITECTURES:
+    for name in [name for name in ARCHITECTURES if name != "huggingface"]:
         settings = ARCHITECTURES.load(name)()
         known = {field.name for field in fields(settings)}
         small = replace(settings, **{key: value for key, value in sizes.items() if key in known})

@@ -289,7 +289,7 @@ def _ours(folder: Path) -> tuple[nn.Module, Forward] | None:
 
 def _stock(folder: Path, config: dict[str, Any]) -> tuple[nn.Module, Forward]:
     """A model of transformers; each row must be one group, as its attention mask knows nothing else."""
-    module = _stock_module(folder, config)
+    module = stock_module(folder)
     head = head_of(module, str(config.get("model_type")))
 
     def forward(tokens: Tensor, groups: Tensor, _: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -304,14 +304,23 @@ def _stock(folder: Path, config: dict[str, Any]) -> tuple[nn.Module, Forward]:
     return module, forward
 
 
-def _stock_module(folder: Path, config: dict[str, Any]) -> Any:
-    import torch
-    from transformers import AutoModelForMaskedLM
+def stock_kind(folder: Path) -> str:
+    """The model type of a folder; ModelError when transformers has no masked language model of it."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    kind = config.get("model_type")
+    kind = str(_json(folder / CONFIG).get("model_type"))
     if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise ModelError(f"{folder} holds a '{kind}' model, which has no masked-LM head: give {_FITTING}")
+    return kind
+
+
+def stock_module(folder: Path) -> Any:
+    """The masked language model of a folder as a module of transformers, in float32; ModelError when it cannot be
+    loaded or lacks any weight."""
+    import torch
+    from transformers import AutoModelForMaskedLM
+
+    stock_kind(folder)
     with hushed():
         try:
             module, report = AutoModelForMaskedLM.from_pretrained(

@@ -8,7 +8,7 @@ unmask.resume("runs/short")
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +127,10 @@ class Run:
             getattr(self.objective, "teacher", None) != "",
             "objective=distillation needs a teacher: unmask distill TEACHER RECIPE, or objective.teacher=FOLDER",
         )
+        require(
+            self.start.model is not None or ARCHITECTURES.name_of(self.architecture) != "huggingface",
+            "architecture=huggingface is that of a model folder: set start.model=FOLDER",
+        )
         longest = self.architecture.positions
         require(
             self.data.row_length <= longest,
@@ -144,6 +148,10 @@ def settled(run: Run) -> Run:
         from unmask.start.folder import continued_from
 
         run = continued_from(run)
+    if run.start.vectors is not None:
+        from unmask.start.vectors import found
+
+        run = replace(run, start=replace(run.start, vectors=str(found(run.start.vectors))))
     return run.checked()
 
 

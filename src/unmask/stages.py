@@ -28,6 +28,7 @@ from unmask.evaluation.held_out import Judge
 from unmask.evaluation.masked import BLANK
 from unmask.models import write_token_counts
 from unmask.objectives.distillation import StudentObjective
+from unmask.start import beginning as start
 from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
 from unmask.training.checkpoint import newest
@@ -234,14 +235,9 @@ def objective(run: Run, store: Store, machine: Machine) -> nn.Module:
 
 
 def begin(run: Run, folder: Path, store: Store, objective: nn.Module) -> None:
-    """Give a fresh objective the weights that run.start names, unless the run goes on from a checkpoint of its own."""
-    start = run.start
-    if (start.model or start.vectors) is None or newest(folder / "checkpoints") is not None:
-        return
-    if start.model is not None:
-        from unmask.start.folder import begin_from
-
-        begin_from(objective, Path(start.model), store)
+    """Give a fresh objective what run.start names, unless the run goes on from a checkpoint of its own."""
+    if (run.start.model or run.start.vectors) and newest(folder / "checkpoints") is None:
+        start.begin(run.start, objective, store, run.seed)
 
 
 def teach(run: Run, folder: Path, store: Store, model: nn.Module, machine: Machine, me: World) -> None:

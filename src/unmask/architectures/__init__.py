@@ -13,6 +13,7 @@ _MODERNBERT = "unmask.architectures.modernbert"
 ARCHITECTURES = Menu(
     "architecture",
     {
+        "huggingface": "unmask.architectures.huggingface:HuggingFace",
         "lstm": f"{_RECURRENT}:Lstm",
         "gru": f"{_RECURRENT}:Gru",
         "cbow": f"{_BAG_OF_WORDS}:Cbow",

@@ -41,6 +41,10 @@ class PredictionHead(nn.Module):
         given; the logits are never held whole."""
         return projected_cross_entropy(self.transformed(hidden), embedding, self.bias, targets, ignore, weights)
 
+    def start(self) -> None:
+        """Draw its weights: truncated normal of 0.02, a bias of 0."""
+        nn.init.trunc_normal_(self.dense.weight, std=0.02, a=-0.06, b=0.06)
+
     @torch.no_grad()
     def sample(self, hidden: Tensor, embedding: Tensor, draws: Tensor) -> Tensor:
         """Tokens (N,) drawn from the predictions at hidden (N,H), by draws (N,) that are uniform in [0, 1)."""

@@ -43,8 +43,7 @@ class MaskedObjective(nn.Module):
         super().__init__()
         self.encoder: Any = encoder
         self.head = encoder.prediction_head(encoder.width, vocabulary_size, encoder.embedding.embedding_dim)
-        with torch.no_grad():
-            nn.init.trunc_normal_(self.head.dense.weight, std=0.02, a=-0.06, b=0.06)
+        self.head.start()
         if token_counts is not None:
             self.head.start_at(token_counts)
 

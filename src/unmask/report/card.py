@@ -70,9 +70,9 @@ def model_card(
 
 
 def _chosen(run: Mapping[str, Any], section: str, unnamed: str = "") -> str:
-    """The name of what was chosen for a section."""
+    """The name of what was chosen for a section; of a stock model of transformers its kind."""
     chosen = run.get(section, {})
-    return str(chosen.get("name", unnamed)) if isinstance(chosen, Mapping) else str(chosen)
+    return str(chosen.get("kind") or chosen.get("name", unnamed)) if isinstance(chosen, Mapping) else str(chosen)
 
 
 def _front_matter(

@@ -15,6 +15,7 @@ from unmask import console
 from unmask.architectures import ARCHITECTURES
 from unmask.errors import DataError, ModelError
 from unmask.models import resolved
+from unmask.start.stock import stock_architecture, stock_weights
 from unmask.tokens.tokenizer import Tokenizer
 from unmask.weights import architecture_in, weights_in
 
@@ -64,18 +65,16 @@ def require_its_tokenizer(folder: Path, store: Store) -> None:
 
 
 def architecture_of(folder: Path) -> Any:
-    """The settings of the encoder in a model folder, from its config.json; ModelError where we have no class for it."""
-    architecture = architecture_in(folder)
-    if architecture is None:
-        raise ModelError(f"{folder} holds a model that unmask has no class for")
-    return architecture
+    """The settings of the encoder in a model folder, from its config.json: of our class where its layout is ours, else
+    `huggingface`. ModelError for a kind of model that has no masked-LM head."""
+    ours = architecture_in(folder)
+    return stock_architecture(folder) if ours is None else ours
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
     """Every weight of a model folder by our names; ModelError when it is damaged or has no head."""
-    weights = weights_in(folder)
-    assert weights is not None  # `architecture_of` has found a class
-    return weights
+    ours = None if architecture_in(folder) is None else weights_in(folder)
+    return stock_weights(folder) if ours is None else ours
 
 
 @torch.no_grad()
@@ -91,11 +90,11 @@ def put(objective: nn.Module, weights: Mapping[str, Tensor], source: object) -> 
     lacking = [name for name in new if name.startswith(("encoder.", "head."))]
     if lacking:
         raise ModelError(f"{source} lacks weights of its model: {', '.join(lacking)}; copy or save it again")
-    sizes = {"file": weights[EMBEDDING].shape[0], "ours": wanted[EMBEDDING].shape[0]}
+    file, ours = (each[EMBEDDING].shape[0] if EMBEDDING in each else 0 for each in (weights, wanted))
     for name in wanted.keys() & weights.keys():
         given, place = weights[name], wanted[name]
-        if given.shape[0] == sizes["file"] > sizes["ours"] == place.shape[0]:
-            given = given[: sizes["ours"]]
+        if given.shape[0] == file > ours == place.shape[0]:
+            given = given[:ours]
         if given.shape != place.shape:
             raise ModelError(
                 f"{source}: {name} has shape {tuple(given.shape)}, this run has {tuple(place.shape)}: "

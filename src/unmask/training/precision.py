@@ -1,8 +1,9 @@
 """Computing in bf16 while learning in float32, applied from outside: no architecture knows of it.
 
-The objective holds matrices in bf16 and vectors in float32; `Masters` holds every weight in float32. A step is:
-backward (bf16) -> `collect` (float32 gradients) -> optimizer on the masters -> `publish` (bf16 again). Autocast would
-cast the weights anew at every use (Micikevicius et al. 2018 describe masters).
+The objective holds matrices in bf16 and vectors in float32 (in bf16 too where its encoder asks for `one_dtype`);
+`Masters` holds every weight in float32. A step is: backward (bf16) -> `collect` (float32 gradients) -> optimizer on the
+masters -> `publish` (bf16 again). Autocast would cast the weights anew at every use (Micikevicius et al. 2018 describe
+masters).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Masters:
 
     def __init__(self, objective: nn.Module, dtype: torch.dtype) -> None:
         named = list(objective.named_parameters())
+        vectors_too = getattr(getattr(objective, "encoder", None), "one_dtype", False)
         total = sum(parameter.numel() for _, parameter in named)
         device = named[0][1].device
         self.weights = torch.empty(total, dtype=torch.float32, device=device)
@@ -59,7 +61,7 @@ class Masters:
             self.gradient_views[name] = self.gradients[part].view_as(parameter)
             self.views[name].copy_(parameter.data)
             # Where both are float32 the objective computes with the masters themselves: nothing to publish.
-            low = parameter.dim() > 1 and dtype != torch.float32
+            low = (parameter.dim() > 1 or vectors_too) and dtype != torch.float32
             parameter.data = self.views[name].to(dtype) if low else self.views[name]
             start = part.stop
         self._low = [name for name, parameter in named if parameter.dtype != torch.float32]

@@ -20,22 +20,21 @@ from torch import Tensor
 from unmask.errors import ModelError
 from unmask.objectives.masked_language_modeling import MaskedObjective
 from unmask.objectives.replaced_token_detection import SHARED, Detection
-from unmask.weights.layout import Layout
+from unmask.weights.layout import PAIR_HEAD, Layout
 
 LAYOUTS = {
     "unmask-lstm": "unmask.weights.recurrent:LstmLayout",
     "unmask-gru": "unmask.weights.recurrent:GruLayout",
     "unmask-cbow": "unmask.weights.bag_of_words:CbowLayout",
     "unmask-masked-autoencoder": "unmask.weights.autoencoder:AutoencoderLayout",
+    "huggingface": "unmask.weights.stock:StockLayout",
     "bert": "unmask.weights.bert:BertLayout",
     "roberta-prelayernorm": "unmask.weights.bert:RobertaPreLayerNormLayout",
     "electra": "unmask.weights.electra:ElectraLayout",
     "unmask-generator": "unmask.weights.electra:GeneratorLayout",
     "modernbert": "unmask.weights.modernbert:ModernBertLayout",
 }
-"""From the `model_type` of config.json to the layout, imported on use."""
-PAIR_HEAD = "pair."
-"""How the weights of the second head of `bert_pretraining` begin, where the layout has no name for them."""
+"""From the `model_type` of config.json to the layout, imported on use; `huggingface` is what its architecture names."""
 GENERATOR = "generator"
 """Where the generator of replaced-token detection stands in the folder of its encoder, and in its objective."""
 
@@ -59,7 +58,7 @@ def save_objective(
         _save_detection(folder, architecture, weights, special_ids)
         return
     layout = layout_of(architecture.layout)
-    config = layout.config(architecture, _vocabulary_size(weights), special_ids)
+    config = layout.config(architecture, layout.vocabulary_size(architecture, weights), special_ids)
     _write(folder, config, layout.stock(architecture, weights, config))
     if layout.keeps_encoder:
         (folder / "encoder").mkdir(exist_ok=True)
@@ -71,7 +70,7 @@ def _save_detection(
 ) -> None:
     """The encoder with its detecting head, and the generator with the embeddings that both have."""
     layout, prefix = layout_of(architecture.layout), f"{GENERATOR}."
-    config = layout.config(architecture.saved, _vocabulary_size(weights), special_ids)
+    config = layout.config(architecture.saved, layout.vocabulary_size(architecture.saved, weights), special_ids)
     config["architectures"] = [layout.detector_class or layout.stock_class.replace("ForMaskedLM", "Model")]
     mine = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
     _write(folder, config, layout.stock(architecture.saved, mine, config))
@@ -87,7 +86,7 @@ def save_encoder(
     """Write the encoder without its head into an existing folder, in the layout of a stock class: `load_encoder` and
     transformers' AutoModel read it. Otherwise like `save_objective`."""
     layout = layout_of(architecture.layout)
-    config = layout.config(architecture, _vocabulary_size(weights), special_ids)
+    config = layout.config(architecture, layout.vocabulary_size(architecture, weights), special_ids)
     config["architectures"] = [layout.stock_class.replace("ForMaskedLM", "Model")]
     ours = {name: tensor for name, tensor in weights.items() if name.startswith("encoder.")}
     stock = layout.stock(architecture, ours, config)
@@ -162,8 +161,7 @@ def load_weights(objective: Any, folder: Path) -> None:
     """Put the weights of a folder into our objective; nothing may be missing, and what is left over is refused,
     unless the layout knows it as what a masked language model has no use for."""
     architecture, state = objective.config, objective.state_dict()
-    detects = isinstance(architecture, Detection)
-    if detects:
+    if isinstance(architecture, Detection):
         load_weights(objective.generator, folder / GENERATOR)
         architecture = architecture.saved
         state = {name: tensor for name, tensor in state.items() if not name.startswith(f"{GENERATOR}.")}
@@ -171,17 +169,13 @@ def load_weights(objective: Any, folder: Path) -> None:
     config = layout.filled(_json(folder))
     wanted = layout.stock(architecture, state, config)
     stock = _fitting(folder, layout, _present_weights(folder, layout), wanted)
-    # What a detector lacks here is its generator, which has its weights already.
-    objective.load_state_dict(layout.ours(architecture, stock, config), strict=not detects)
+    # What is not named again: a tied weight, which stands there once, and the generator, which has its weights already.
+    objective.load_state_dict(layout.ours(architecture, stock, config), strict=False)
 
 
 def _is_shared(name: str) -> bool:
     """Whether a weight of an encoder is its generator's too."""
     return name.startswith(tuple(f"encoder.{part}." for part in SHARED))
-
-
-def _vocabulary_size(weights: Mapping[str, Tensor]) -> int:
-    return weights["encoder.embedding.weight"].shape[0]
 
 
 def _write(folder: Path, config: Mapping[str, Any], stock: Mapping[str, Tensor]) -> None:

@@ -19,6 +19,9 @@ from unmask.objectives.masked_language_modeling import MaskedLanguageModeling, M
 
 Names = Mapping[str, str | tuple[str, ...]]
 
+PAIR_HEAD = "pair."
+"""How the weights of the second head of `bert_pretraining` begin, where the layout has no name for them."""
+
 
 class Layout(ABC):
     """One layout of model folders; a subclass says `config`, `architecture` and the table `names`."""
@@ -46,6 +49,10 @@ class Layout(ABC):
     @abstractmethod
     def architecture(self, config: Mapping[str, Any]) -> Any | None:
         """Our settings of the model that a (filled) config describes, or None when ours cannot express it."""
+
+    def vocabulary_size(self, architecture: Any, weights: Mapping[str, Tensor]) -> int:
+        """How many tokens the model of these weights, by our names, can say."""
+        return weights["encoder.embedding.weight"].shape[0]
 
     def encoder(self, architecture: Any) -> Any | None:
         """The settings of the encoder alone, where a folder holds more than encoder and head; None where these have no

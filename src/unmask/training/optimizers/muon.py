@@ -97,11 +97,15 @@ class MuonStep:
 
 
 def hidden_matrices(objective: nn.Module) -> dict[str, int]:
-    """The weights of linear layers, each with the number of matrices that stand in it one below the other."""
-    matrices = {}
+    """The weights of linear layers, each with the number of matrices that stand in it one below the other.
+
+    A projection to the vocabulary is none of them, be it tied to the embedding or not.
+    """
+    matrices, weights = {}, dict(objective.named_parameters())
+    projection = getattr(getattr(objective, "encoder", None), "projection", None)
     for path, module in objective.named_modules():
         parent, _, name = path.rpartition(".")
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) and module is not projection and f"{path}.weight" in weights:
             owner = objective.get_submodule(parent)
             matrices[f"{path}.weight"] = getattr(owner, "fused", {}).get(name, 1)
     return matrices

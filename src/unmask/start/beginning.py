@@ -1,0 +1,22 @@
+"""What a fresh objective begins with, beside random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unmask.start import Start
+    from unmask.tokens.store import Store
+
+
+def begin(start: Start, objective: Any, store: Store, seed: int) -> None:
+    """Give a fresh objective the weights of start.model, or the embeddings of start.vectors, where either is set."""
+    if start.model is not None:
+        from unmask.start.folder import begin_from
+
+        begin_from(objective, Path(start.model), store)
+    elif start.vectors is not None:
+        from unmask.start.vectors import begin_from_vectors
+
+        begin_from_vectors(objective.encoder.embedding, Path(start.vectors), store.tokenizer(), seed)
