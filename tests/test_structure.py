@@ -39,6 +39,7 @@ MAY_IMPORT["generation"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
 MAY_IMPORT["report"] = {"training", "evaluation"}
 MAY_IMPORT["teaching"] = {"models", *MAY_IMPORT["models"], "batches"}
 MAY_IMPORT["run"] = MAY_IMPORT["stages"] = set(MAY_IMPORT) - CORE | {"stages"}
+MAY_IMPORT["tasks"] = set(MAY_IMPORT) - CORE - {"run"}
 for above in ("recipes", "comparison", "adaptation", "doctor", "cli"):
     MAY_IMPORT[above] = set(MAY_IMPORT) - CORE
 

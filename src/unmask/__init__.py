@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from unmask.models import Model, load
     from unmask.recipes.distillation import distill
     from unmask.run import Run, pretrain, resume
+    from unmask.tasks.application import Application
+    from unmask.tasks.finetuning import finetune
+    from unmask.tasks.settings import Finetuning
     from unmask.tokens.build import prepare
 
 _HOMES = {
@@ -38,9 +41,14 @@ _HOMES = {
     "load": "unmask.models",
     "compare": "unmask.comparison",
     "compare_models": "unmask.comparison",
+    "Finetuning": "unmask.tasks.settings",
+    "finetune": "unmask.tasks.finetuning",
+    "Application": "unmask.tasks.application",
 }
 
 __all__ = [
+    "Application",
+    "Finetuning",
     "Model",
     "Run",
     "__version__",
@@ -49,6 +57,7 @@ __all__ = [
     "compare_models",
     "distill",
     "evaluate",
+    "finetune",
     "load",
     "prepare",
     "pretrain",

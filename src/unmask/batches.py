@@ -63,6 +63,16 @@ class Batch:
         """The share of tokens that is asked among those that could have been: what `ratio` came to."""
         return int((self.targets != IGNORE).sum()) / max(1, int(self.maskable.sum()))
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What metrics.jsonl says of it."""
+        return {"masked_share": round(self.masked_share, 4)}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and places asked: batches of one run that are equal in these take equally many operations."""
+        return len(self), self.places.shape[1]
+
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ from unmask.training.memory import keep_large_blocks, peak_memory
 from unmask.training.parallel import together
 from unmask.training.precision import Masters, chosen_dtype
 from unmask.training.schedules import Spent
+from unmask.training.settings import Training
 from unmask.training.throughput import peak_flops
 from unmask.weights import load_weights, save_objective
 
@@ -69,22 +70,32 @@ class Machine:
 # ---------------------------------------------------------------- starting, and finding again
 
 
-def started(run: Run, folder: Path, me: World) -> None:
+class Trained(Protocol):
+    """Settings of a run of any kind: those of pretraining, or of a task."""
+
+    @property
+    def training(self) -> Training: ...
+
+
+def started(run: Trained, folder: Path, me: World) -> None:
     """Make the run folder and write run.json, before anything else is done. A group that torchrun started again finds
     its own run there and goes on with it."""
     if me.first and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
-        _make(run, folder)
+        make_folder(folder)
+        _record(folder, run, _environment())
     together()
 
 
-def _make(run: Run, folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """A new folder for a run; SettingError when there is something in it already or it cannot be made."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingError(
             f"{folder} exists already: go on with --resume {folder}, or take another folder with --to PATH"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _record(folder, run, _environment())
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
     except OSError as error:
         raise SettingError(
             f"{folder} cannot be written ({error.strerror}): take another folder with --to PATH"
@@ -122,7 +133,7 @@ def _recorded(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder / 'run.json'} is damaged ({error}); start the run again with another --to") from None
 
 
-def _record(folder: Path, run: Run, environment: dict[str, Any]) -> None:
+def _record(folder: Path, run: Trained, environment: dict[str, Any]) -> None:
     write_json(folder / "run.json", {"run": to_dict(run), "environment": environment})
 
 
@@ -206,7 +217,7 @@ def prepared(sources: list[str], corpus: CorpusSettings, tokenizer: TokenizerSet
 # ---------------------------------------------------------------- what it runs on, and what is trained
 
 
-def machine(run: Run, folder: Path, me: World) -> Machine:
+def machine(run: Trained, folder: Path, me: World) -> Machine:
     """The device, dtype and threads of a run: chosen and recorded once, taken from the record afterwards."""
     environment, settings = _recorded(folder), run.training
     device = torch.device(
@@ -366,7 +377,7 @@ def _card(
 
 
 def write_json(path: Path, value: Any) -> None:
-    """All of it or nothing: written beside and renamed."""
+    """A value as JSON: all of it or nothing: written beside and renamed."""
     temporary = path.with_name(f".{path.name}.writing")
     temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)

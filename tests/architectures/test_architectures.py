@@ -119,7 +119,7 @@ def test_a_weight_that_is_missing_is_named(small_architecture, tmp_path):
     weights = objective.state_dict()
     del weights["head.dense.weight"]
     save_objective(tmp_path, small_architecture, weights, IDS)
-    with pytest.raises(ModelError, match=r"the weights do not fit a masked language model: missing .*dense\.weight"):
+    with pytest.raises(ModelError, match=r"the weights do not fit the model .*: missing .*dense\.weight"):
         load_objective(tmp_path)
 
 

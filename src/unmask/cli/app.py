@@ -14,9 +14,11 @@ from unmask.cli import (
     doctor,
     evaluate,
     fill,
+    finetune,
     generate,
     listing,
     plot,
+    predict,
     prepare,
     pretrain,
     score,
@@ -33,7 +35,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = (pretrain, adapt, distill, prepare, tokenizer, evaluate, fill, generate, score, compare, plot, doctor, listing)
+VERBS = (
+    pretrain,
+    adapt,
+    distill,
+    prepare,
+    tokenizer,
+    evaluate,
+    fill,
+    generate,
+    score,
+    compare,
+    finetune,
+    predict,
+    plot,
+    doctor,
+    listing,
+)
 
 for verb in VERBS:
     app.command(name=verb.NAME, epilog=verb.EXAMPLES)(verb.command)

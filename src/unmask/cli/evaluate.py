@@ -18,6 +18,7 @@ EXAMPLES = examples(
     "unmask evaluate answerdotai/ModernBERT-base --data my-texts/ --json",
     "unmask evaluate runs/demo --data news.jsonl corpus.column=body",
     "unmask evaluate runs/demo --suite blimp --data blimp/ --sample 100",
+    "unmask evaluate runs/sst2 --data test.tsv --json",
 )
 
 
@@ -31,7 +32,7 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="TEXTS|STORE",
-            help="Default: the run's own held-out documents. May be given several times. The files of a --suite.",
+            help="Default: the run's own held-out documents. May be given several times. Files of a suite, a task.",
         ),
     ] = None,
     suite: Annotated[
@@ -43,9 +44,12 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model on held-out documents: 15 % of their words blanked."""
+    """Measure a model: on blanked words of held-out documents, or at its task."""
     from unmask.evaluation import evaluate
+    from unmask.tasks.application import application_folder
 
+    if suite is None and application_folder(model) is not None:
+        return _of_task(model, data, settings or [], as_json)
     if suite is not None and settings:
         raise SettingError(f"{settings[0]} says how text is read, and a suite has files of its own: leave it out")
     figures = evaluate(model, data, corpus=sections(settings or []).corpus, suite=suite, sample=sample)
@@ -61,3 +65,25 @@ def command(
         where = ", ".join(data) if data else "its held-out documents"
         console.console().print(figures_tables(figures, title=f"{model} on {where}"))
     console.next_step(f'unmask fill {model} "The quick brown [MASK] jumps over the lazy dog."')
+
+
+def _of_task(model: str, data: list[str] | None, settings: list[str], as_json: bool) -> None:
+    """A fine-tuned model on labelled examples."""
+    from dataclasses import asdict, make_dataclass
+
+    from unmask.config import overridden
+    from unmask.tasks.application import Application
+
+    if data is None:
+        raise SettingError(f"{model} is fine-tuned: --data FILE (labelled examples) is needed to evaluate it")
+    application = Application.load(model)
+    reading = make_dataclass("Reading", [("data", type(application.data))], frozen=True)(application.data)
+    columns = asdict(overridden(reading, settings).data.columns)
+    figures = {path: application.evaluate(path, **columns) for path in data}
+    if as_json:
+        console.print_json(figures[data[0]] if len(data) == 1 else figures)
+    else:
+        from unmask.cli.finetune import results
+
+        console.console().print(results(figures, {}, title=f"{model} at its task"))
+    console.next_step(f'unmask predict {model} "A text."')

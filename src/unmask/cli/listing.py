@@ -28,6 +28,7 @@ MENUS = Menu(
         "mask_schedules": "unmask.masking.schedules:SCHEDULES",
         "architectures": "unmask.architectures:ARCHITECTURES",
         "objectives": "unmask.objectives:OBJECTIVES",
+        "tasks": "unmask.tasks:TASKS",
         "optimizers": "unmask.training.optimizers:OPTIMIZERS",
         "schedules": "unmask.training.schedules:SCHEDULES",
         "metrics": "unmask.metrics:METRICS",

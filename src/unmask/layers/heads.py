@@ -1,4 +1,7 @@
-"""From hidden states to the vocabulary."""
+"""From hidden states to the vocabulary, and to the labels of a task.
+
+Shapes: D width, V vocabulary, L labels.
+"""
 
 from __future__ import annotations
 
@@ -68,3 +71,57 @@ class BertHead(PredictionHead):
         self.dense = Linear(hidden_width, width)
         self.norm = ShiftedNorm(width)
         nn.init.zeros_(self.dense.bias)
+
+
+# ---------------------------------------------------------------- labels, as stock heads compute them
+
+
+class LinearHead(nn.Module):
+    """One linear layer, in float32 whatever it is given: `BertForTokenClassification` and most others."""
+
+    def __init__(self, width: int, labels: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(width, labels)
+        _start(self.output)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden (..., D) -> logits (..., L) in float32."""
+        hidden = self.dropout(self.transformed(hidden)).float()
+        return F.linear(hidden, self.output.weight.float(), self.output.bias)
+
+    def transformed(self, hidden: Tensor) -> Tensor:
+        """hidden (..., D) as the last layer takes it (..., D)."""
+        return hidden
+
+
+class PooledHead(LinearHead):
+    """Dense, tanh, then the labels: BERT's pooler and classifier (Devlin et al. 2019, the released code), RoBERTa's
+    classification head."""
+
+    def __init__(self, width: int, labels: int, dropout: float = 0.0) -> None:
+        super().__init__(width, labels, dropout)
+        self.dense = Linear(width, width)
+        _start(self.dense)
+
+    def transformed(self, hidden: Tensor) -> Tensor:
+        return torch.tanh(self.dense(hidden))
+
+
+class TransformedHead(LinearHead):
+    """Dense, GELU, norm, then the labels: `ModernBertForSequenceClassification`, whose first part is that of the head
+    for masked words and starts from it."""
+
+    def __init__(self, width: int, labels: int, dropout: float = 0.0) -> None:
+        super().__init__(width, labels, dropout)
+        self.dense = nn.Linear(width, width, bias=False)
+        self.norm = Norm(width)
+        nn.init.trunc_normal_(self.dense.weight, std=0.02, a=-0.06, b=0.06)
+
+    def transformed(self, hidden: Tensor) -> Tensor:
+        return self.norm(F.gelu(self.dense(hidden)))
+
+
+def _start(layer: nn.Linear) -> None:
+    nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.06, b=0.06)
+    nn.init.zeros_(layer.bias)

@@ -49,41 +49,48 @@ class Tokenizer:
     """A `tokenizers.Tokenizer` that knows its special tokens.
 
     `backend` does the work; `special` gives the token of each role in ROLES (all but the mask may be absent);
-    `settings` is what else `tokenizer_config.json` held, kept so that saving loses nothing.
+    `settings` is what else `tokenizer_config.json` held, kept so that saving loses nothing. `masks`: whether a mask
+    token is needed.
     """
 
     def __init__(
-        self, backend: tokenizers.Tokenizer, special: Mapping[str, str], settings: Mapping[str, Any] | None = None
+        self,
+        backend: tokenizers.Tokenizer,
+        special: Mapping[str, str],
+        settings: Mapping[str, Any] | None = None,
+        *,
+        masks: bool = True,
     ) -> None:
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
         self.special = {role: special[role] for role in ROLES if special.get(role)}
         self._settings = dict(settings or {})
-        if self._id("mask") is None:
+        if masks and self._id("mask") is None:
             raise ModelError("the tokenizer has no mask token; give one that was made for a masked language model")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Tokenizer:
+    def load(cls, folder: str | Path, *, masks: bool = True) -> Tokenizer:
         """Read a Hugging Face folder: its tokenizer.json, or through transformers where there is none.
 
-        ModelError when the folder is missing, holds no tokenizer, or its tokenizer has no mask token.
+        ModelError when the folder is missing, holds no tokenizer, or its tokenizer has no mask token (where it needs
+        one: `masks`).
         """
         path = Path(folder)
         if not path.is_dir():
             raise ModelError(f"{folder}: no such folder; give a Hugging Face folder that holds tokenizer.json")
         if not (path / "tokenizer.json").is_file():
-            return cls._converted(path)
+            return cls._converted(path, masks)
         try:
             backend = tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
         except Exception as error:  # the library raises bare Exceptions
             raise ModelError(f"{path / 'tokenizer.json'} cannot be read ({error}); save the tokenizer again") from None
         settings = _json(path / "tokenizer_config.json")
         names = _special_names(_json(path / "special_tokens_map.json") | settings)
-        return cls(backend, _guessed(backend) | names, settings)
+        return cls(backend, _guessed(backend) | names, settings, masks=masks)
 
     @classmethod
-    def _converted(cls, path: Path) -> Tokenizer:
+    def _converted(cls, path: Path, masks: bool) -> Tokenizer:
         """A folder in an older layout (vocab.txt, a sentencepiece model): transformers converts it."""
         from transformers import AutoTokenizer
 
@@ -92,7 +99,8 @@ class Tokenizer:
             backend = loaded.backend_tokenizer
         except Exception:
             raise ModelError(f"{path} holds no tokenizer: tokenizer.json is needed (a fast tokenizer)") from None
-        return cls(backend, _special_names(_json(path / "tokenizer_config.json") | loaded.special_tokens_map))
+        names = _special_names(_json(path / "tokenizer_config.json") | loaded.special_tokens_map)
+        return cls(backend, names, masks=masks)
 
     def over(self, backend: tokenizers.Tokenizer) -> Tokenizer:
         """The same special tokens and settings over another backend, one with more tokens."""

@@ -46,14 +46,14 @@ def word_spans(text: str, segmenter: Segmenter | None = None) -> np.ndarray:
     """[start, end) of each word in characters, in order: int32 (N,2)."""
     points = code_points(text)
     starts = word_starts(text, segmenter)
-    ends = _ends(_kinds(points), starts)
+    ends = _ends(word_kinds(points), starts)
     return np.stack([np.flatnonzero(starts), ends], axis=1).astype(np.int32)
 
 
 def word_starts(text: str, segmenter: Segmenter | None = None) -> np.ndarray:
     """Whether a word starts at each character: bool (len(text),)."""
     points = code_points(text)
-    kinds = _kinds(points)
+    kinds = word_kinds(points)
     starts = _starts(points, kinds)
     return starts if segmenter is None else _segmented(text, kinds, starts, segmenter)
 
@@ -91,7 +91,7 @@ def _table() -> np.ndarray:
     return table
 
 
-def _kinds(points: np.ndarray) -> np.ndarray:
+def word_kinds(points: np.ndarray) -> np.ndarray:
     """The kind of each character: a mark takes that of the character it stands on, an inner joiner is a letter."""
     kinds = _table()[points]
     marks = kinds == MARK

@@ -44,6 +44,7 @@ def save(
     write_model: Callable[[Path], None],
     state: Mapping[str, Any],
     optimizer: Mapping[str, Tensor],
+    verb: str = "pretrain",
 ) -> Path:
     """Write checkpoints/step-N; a full disk or an unwritable folder raises Stopped and leaves the others alone."""
     final, temporary = checkpoints / f"step-{step}", checkpoints / f".step-{step}.writing"
@@ -65,7 +66,7 @@ def save(
         kept = newest(checkpoints)
         whole = f"{kept.folder.name} is whole" if kept else "there is none before it"
         raise Stopped(
-            f"{final} could not be written ({error}); {whole}. Make room, then: unmask pretrain --resume "
+            f"{final} could not be written ({error}); {whole}. Make room, then: unmask {verb} --resume "
             f"{checkpoints.parent}"
         ) from None
     return final

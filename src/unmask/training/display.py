@@ -65,7 +65,9 @@ class Curve:
 class Display:
     """Shows a run on standard error: live on a terminal, plain lines elsewhere, nothing with `--quiet`."""
 
-    def __init__(self) -> None:
+    def __init__(self, headline: tuple[str, str] = ("words right", "word_accuracy")) -> None:
+        """headline: the share that is shown as the result of an evaluation, as (words for it, its key)."""
+        self.headline = headline
         self.samples: list[tuple[str, str]] = []
         self._curve = Curve()
         self._title, self._budget = "", ("", 0.0)
@@ -107,7 +109,7 @@ class Display:
         if self._live is not None:
             self._refresh(now=True)
         elif not console.quiet():
-            console.say(escape(_evaluation_line({**self._record, **record})))
+            console.say(escape(_evaluation_line({**self._record, **record}, self.headline)))
             if sample is not None:
                 console.say(escape(sentence(*sample).plain.rstrip()))
 
@@ -138,7 +140,8 @@ class Display:
             console.say(escape(_step_line(self._record, self._budget)))
 
     def _panel(self) -> Group:
-        parts: list[RenderableType] = ["", self._title, "", _figures(self._record, self._evaluated, self._curve)]
+        parts: list[RenderableType] = ["", self._title, ""]
+        parts.append(_figures(self._record, self._evaluated, self._curve, self.headline))
         parts += ["", _progress(self._record, self._budget)]
         if self.samples:
             masked, restored = self.samples[-1]
@@ -196,14 +199,15 @@ def clock(seconds: float | None) -> str:
 # ---------------------------------------------------------------- parts of the panel
 
 
-def _figures(record: Mapping[str, Any], evaluated: Mapping[str, Any], curve: Curve) -> Table:
+def _figures(record: Mapping[str, Any], evaluated: Mapping[str, Any], curve: Curve, headline: tuple[str, str]) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_row("  loss", Text(_decimal(record.get("loss"), 3), "bold"), Text(curve.drawn(), "cyan"))
-    held_out = f"held out, {_decimal(evaluated.get('validation_loss'), 3)} nats per token" if evaluated else "held out"
-    grid.add_row("  words right", Text(_share(evaluated.get("word_accuracy")), "bold green"), Text(held_out, "dim"))
+    held_out = f"held out, loss {_decimal(evaluated.get('validation_loss'), 3)}" if evaluated else "held out"
+    label, key = headline
+    grid.add_row(f"  {label}", Text(_share(evaluated.get(key)), "bold green"), Text(held_out, "dim"))
     speed = record.get("tokens_per_second")
     grid.add_row("  tokens/s", "–" if speed is None else f"{speed:,.0f}", Text(_peak(record), "dim"))
     return grid
@@ -241,9 +245,9 @@ def _step_line(record: Mapping[str, Any], budget: tuple[str, float]) -> str:
     return "  ".join([*parts, f"{100 * progress(record, budget):.0f} %", f"{clock(seconds_left(record, budget))} left"])
 
 
-def _evaluation_line(record: Mapping[str, Any]) -> str:
-    loss, words = _decimal(record.get("validation_loss"), 3), _share(record.get("word_accuracy"))
-    return f"step {record.get('step', 0):>6,}  held out: loss {loss}  words right {words}"
+def _evaluation_line(record: Mapping[str, Any], headline: tuple[str, str]) -> str:
+    loss, (label, key) = _decimal(record.get("validation_loss"), 3), headline
+    return f"step {record.get('step', 0):>6,}  held out: loss {loss}  {label} {_share(record.get(key))}"
 
 
 def _peak(record: Mapping[str, Any]) -> str:

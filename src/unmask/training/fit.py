@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +21,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from unmask.batches import Batch, Batches
 from unmask.distributed import World
 from unmask.errors import Stopped, UnmaskError
 from unmask.seeding import keys
@@ -44,12 +43,43 @@ class Watcher(Protocol):
     def evaluation(self, record: Mapping[str, Any], sample: tuple[str, str] | None = None) -> None: ...
 
 
+class Source(Protocol):
+    """What a run reads: an endless sequence of rows, `batches.Batches` or the examples of a task.
+
+    `rows` are those of an epoch. A batch has numbers (B,), groups (B,T), `shape` (equal ones take equally many
+    operations), `figures` for the journal, `part(start, stop)` and `to(device)`.
+    """
+
+    @property
+    def rows(self) -> Sized: ...
+    @property
+    def seed(self) -> int: ...
+    def at(self, sample: int, count: int, ratio: float) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the best checkpoint is best in, and how long a better one is waited for."""
+
+    figure: str = "validation_loss"
+    """a figure of the evaluations"""
+    higher: bool = False
+    """whether more of it is better"""
+    patience: int | None = None
+    """evaluations in a row without a better one after which training ends; none: it never ends for that"""
+
+    def cost(self, record: Mapping[str, Any]) -> float:
+        """The figure as a number of which less is better."""
+        value = float(record[self.figure])
+        return -value if self.higher else value
+
+
 @dataclass
 class Fit:
     """A model that is being trained. `run()` trains it to the end of its budget, from the newest checkpoint if any."""
 
     objective: nn.Module
-    batches: Batches
+    batches: Source
     ratio_at: Callable[[float], float]
     settings: Training
     optimizer: Any
@@ -62,13 +92,16 @@ class Fit:
     peak: float
     me: World = field(default_factory=World)
     watcher: Watcher | None = None
+    aim: Aim = field(default_factory=Aim)
+    verb: str = "pretrain"
+    """the verb whose --resume goes on with this run"""
 
     def run(self) -> Spent:
         """Train until the budget is spent; Stopped (saved, run again) on SIGTERM, Ctrl-C or a full disk."""
         self._begin()
         with _stop_signals() as asked_to_stop, ThreadPoolExecutor(1) as ahead:
             upcoming = ahead.submit(self._next_batch, self.spent)
-            while (progress := self._progress()) < 1:
+            while (progress := self._progress()) < 1 and not self._waited_enough():
                 upcoming = self._step(progress, upcoming, ahead)
                 if added(torch.tensor(float(asked_to_stop.is_set()), device=self.device)) > 0:
                     self._stop()
@@ -79,13 +112,14 @@ class Fit:
     # ------------------------------------------------------------ where the run stands
 
     def _begin(self) -> None:
-        self.spent, self.best = Spent(), (math.inf, 0)
-        self._flops: dict[tuple[int, int], int] = {}
+        self.spent, self.best, self.since_best = Spent(), (math.inf, 0), 0
+        self._flops: dict[tuple[int, ...], int] = {}
         found = checkpoint.newest(self.folder / "checkpoints")
         if found is not None:
             self.masters.load(self.load_model(found.folder))
             self.optimizer.load({name: tensor.to(self.device) for name, tensor in found.optimizer().items()})
             self.spent, self.best = Spent(**found.state["spent"]), tuple(found.state["best"])
+            self.since_best = found.state.get("since_best", 0)
         self._saved = self.spent.step
         self._clock = time.perf_counter() - self.spent.seconds
         if self.me.first:
@@ -95,6 +129,10 @@ class Fit:
         seconds = agreed(time.perf_counter() - self._clock, self.device)
         self.spent = replace(self.spent, seconds=seconds)
         return self._share_of_budget(self.spent)
+
+    def _waited_enough(self) -> bool:
+        patience = self.aim.patience
+        return patience is not None and agreed(self.since_best, self.device) >= patience
 
     def _share_of_budget(self, spent: Spent) -> float:
         return self.settings.budget.progress(spent, len(self.batches.rows))
@@ -106,7 +144,7 @@ class Fit:
             size = min(size, max(1, round(settings.epochs * len(self.batches.rows)) - spent.samples))
         return size
 
-    def _next_batch(self, spent: Spent) -> tuple[int, Batch]:
+    def _next_batch(self, spent: Spent) -> tuple[int, Any]:
         """How many rows the step that follows `spent` takes over all processes, and this process's part of them."""
         size = self._rows_wanted(spent)
         mine = share(size, self.me)
@@ -115,7 +153,7 @@ class Fit:
 
     # ------------------------------------------------------------ a step
 
-    def _step(self, progress: float, upcoming: Future[tuple[int, Batch]], ahead: ThreadPoolExecutor) -> Future:
+    def _step(self, progress: float, upcoming: Future[tuple[int, Any]], ahead: ThreadPoolExecutor) -> Future:
         started = time.perf_counter()
         size, batch = upcoming.result()
         waited = time.perf_counter() - started
@@ -143,7 +181,7 @@ class Fit:
                 "learning_rate": self.optimizer.learning_rate * multiplier,
                 "tokens_per_second": round(tokens / took, 1),
                 "peak_share": round(flops / took / self.peak / self.me.size, 4),
-                "masked_share": round(batch.masked_share, 4),
+                **batch.figures,
                 "waited_seconds": round(waited, 4),
             },
             self._share_of_budget(self.spent),
@@ -151,14 +189,14 @@ class Fit:
         )
         return following or ahead.submit(self._next_batch, spent)
 
-    def _counted(self, batch: Batch) -> tuple[dict[str, int], int]:
+    def _counted(self, batch: Any) -> tuple[dict[str, int], int]:
         """Over all processes: how many things each part of the loss is divided by, and how many tokens are read."""
         mine = self.objective.counts(batch)  # type: ignore[operator]
         numbers = [*mine.values(), int((batch.groups > 0).sum())]
         *counts, tokens = added(torch.tensor(numbers, dtype=torch.int64, device=self.device)).tolist()
         return dict(zip(mine, counts, strict=True)), tokens
 
-    def _learn(self, batch: Batch, counts: Mapping[str, int], multiplier: float) -> tuple[dict[str, float], float]:
+    def _learn(self, batch: Any, counts: Mapping[str, int], multiplier: float) -> tuple[dict[str, float], float]:
         """One update from a batch; the mean loss of each part and the operations, both over all processes."""
         batch = batch.to(self.device)
         width = self.settings.micro_batch or max(1, len(batch))
@@ -179,7 +217,7 @@ class Fit:
         self.masters.publish()
         return losses, operations
 
-    def _accumulate(self, batch: Batch, counts: Mapping[str, int]) -> tuple[Tensor, int]:
+    def _accumulate(self, batch: Any, counts: Mapping[str, int]) -> tuple[Tensor, int]:
         """Gradients of a micro-batch's share of the step's mean loss; that share, part by part (P,), and the operations
         it took."""
         shares: list[Tensor] = []
@@ -190,19 +228,18 @@ class Fit:
             torch.stack(self._weighted(means)).sum().backward()
             shares.append(torch.stack([mean.detach() for mean in means.values()]).double())
 
-        shape = (len(batch), batch.places.shape[1])
-        if shape in self._flops:
+        if batch.shape in self._flops:
             work()
         else:
-            self._flops[shape] = counted_flops(work)
-        return shares[0], self._flops[shape]
+            self._flops[batch.shape] = counted_flops(work)
+        return shares[0], self._flops[batch.shape]
 
     def _weighted(self, losses: Mapping[str, Any]) -> list[Any]:
         """What each part adds to the loss of the step."""
         weights: Any = self.objective.weights
         return [weights[part] * loss for part, loss in losses.items()]
 
-    def _not_finite(self, batch: Batch) -> None:
+    def _not_finite(self, batch: Any) -> None:
         """Name the rows whose loss is no number (all of them when it is the gradient) and stop without an update."""
         with torch.no_grad():
             losses = [sum(map(float, self.objective(batch.part(row, row + 1)).values())) for row in range(len(batch))]
@@ -224,8 +261,9 @@ class Fit:
         if due and self.me.first:
             figures, sample = self.evaluate()
             record |= figures
-            if record["validation_loss"] < self.best[0]:
-                self.best = (record["validation_loss"], record["step"])
+            self.since_best += 1
+            if (cost := self.aim.cost(record)) < self.best[0]:
+                self.best, self.since_best = (cost, record["step"]), 0
         if self.me.first:
             self.journal.write(record)
             if self.watcher is not None:
@@ -244,8 +282,13 @@ class Fit:
             checkpoints,
             self.spent.step,
             lambda folder: self.save_model(folder, self.masters.views),
-            {"spent": asdict(self.spent), "best": [value if math.isfinite(value) else 1e30 for value in self.best]},
+            {
+                "spent": asdict(self.spent),
+                "best": [value if math.isfinite(value) else 1e30 for value in self.best],
+                "since_best": self.since_best,
+            },
             self.optimizer.state(),
+            self.verb,
         )
         self._saved = self.spent.step
         checkpoint.prune(checkpoints, self.settings.keep, self.best[1])
@@ -255,7 +298,7 @@ class Fit:
         if self.me.first:
             self.journal.close()
         raise Stopped(
-            f"stopped at step {self.spent.step}, which is saved; go on with: unmask pretrain --resume {self.folder}"
+            f"stopped at step {self.spent.step}, which is saved; go on with: unmask {self.verb} --resume {self.folder}"
         )
 
 

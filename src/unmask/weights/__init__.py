@@ -59,7 +59,7 @@ def save_objective(
         return
     layout = layout_of(architecture.layout)
     config = layout.config(architecture, layout.vocabulary_size(architecture, weights), special_ids)
-    _write(folder, config, layout.stock(architecture, weights, config))
+    write_folder(folder, config, layout.stock(architecture, weights, config))
     if layout.keeps_encoder:
         (folder / "encoder").mkdir(exist_ok=True)
         save_encoder(folder / "encoder", architecture.encoder, weights, special_ids)
@@ -73,7 +73,7 @@ def _save_detection(
     config = layout.config(architecture.saved, layout.vocabulary_size(architecture.saved, weights), special_ids)
     config["architectures"] = [layout.detector_class or layout.stock_class.replace("ForMaskedLM", "Model")]
     mine = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
-    _write(folder, config, layout.stock(architecture.saved, mine, config))
+    write_folder(folder, config, layout.stock(architecture.saved, mine, config))
     shared = {name: tensor for name, tensor in mine.items() if _is_shared(name)}
     of_generator = {name.removeprefix(prefix): weights[name] for name in weights.keys() - mine.keys()}
     (folder / GENERATOR).mkdir(exist_ok=True)
@@ -90,7 +90,7 @@ def save_encoder(
     config["architectures"] = [layout.stock_class.replace("ForMaskedLM", "Model")]
     ours = {name: tensor for name, tensor in weights.items() if name.startswith("encoder.")}
     stock = layout.stock(architecture, ours, config)
-    _write(folder, config, {name.removeprefix(layout.base): tensor for name, tensor in stock.items()})
+    write_folder(folder, config, {name.removeprefix(layout.base): tensor for name, tensor in stock.items()})
 
 
 def load_objective(folder: Path) -> MaskedObjective | None:
@@ -99,7 +99,7 @@ def load_objective(folder: Path) -> MaskedObjective | None:
     None when the layout is not one of ours, so that the caller takes the stock class. ModelError when it is ours but
     weights are missing, left over, of another shape, or the file is cut short.
     """
-    read = _settings(folder)
+    read = settings_of(folder)
     if read is None or read.config["architectures"] != [read.layout.stock_class] or not read.layout.readable(folder):
         return None
     objective = read.layout.objective(read.architecture, read.config)
@@ -112,9 +112,9 @@ def load_encoder(folder: Path) -> Any:
 
     ModelError when we have no class of the layout, or when weights are missing or of another shape.
     """
-    read = _settings(folder)
+    read = settings_of(folder)
     if read is None:
-        kind = _json(folder).get("model_type")
+        kind = config_of(folder).get("model_type")
         raise ModelError(f"{folder} holds a '{kind}' encoder that we have no class for; known: {', '.join(LAYOUTS)}")
     encoder, base = read.architecture.build(read.config["vocab_size"]), read.layout.base
     stock = _present_weights(folder, read.layout)
@@ -122,16 +122,17 @@ def load_encoder(folder: Path) -> Any:
         stock = {name: tensor for name, tensor in stock.items() if name.startswith(base)}
     else:
         stock = {base + name: tensor for name, tensor in stock.items()}
+    stock = {name: tensor for name, tensor in stock.items() if not name.startswith(read.layout.unused)}
     state = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
-    fitting = _fitting(folder, read.layout, stock, read.layout.stock(read.architecture, state, read.config))
-    ours = read.layout.ours(read.architecture, fitting, read.config)
+    check(folder, stock, read.layout.stock(read.architecture, state, read.config))
+    ours = read.layout.ours(read.architecture, stock, read.config)
     encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in ours.items()})
     return encoder.eval()
 
 
 def architecture_in(folder: Path) -> Any | None:
     """The settings of the encoder in a Hugging Face folder; None when we have no class of its layout."""
-    read = _settings(folder)
+    read = settings_of(folder)
     if read is None or not read.layout.readable(folder):
         return None
     return read.layout.encoder(read.architecture)
@@ -142,7 +143,7 @@ def weights_in(folder: Path) -> dict[str, Tensor] | None:
 
     ModelError when it holds an encoder without a head, or a file is cut short. Other weights may be lacking.
     """
-    read = _settings(folder)
+    read = settings_of(folder)
     if read is None or not read.layout.readable(folder):
         return None
     weights = read.layout.ours(read.architecture, _present_weights(folder, read.layout), read.config)
@@ -166,7 +167,7 @@ def load_weights(objective: Any, folder: Path) -> None:
         architecture = architecture.saved
         state = {name: tensor for name, tensor in state.items() if not name.startswith(f"{GENERATOR}.")}
     layout = layout_of(architecture.layout)
-    config = layout.filled(_json(folder))
+    config = layout.filled(config_of(folder))
     wanted = layout.stock(architecture, state, config)
     stock = _fitting(folder, layout, _present_weights(folder, layout), wanted)
     # What is not named again: a tied weight, which stands there once, and the generator, which has its weights already.
@@ -178,32 +179,35 @@ def _is_shared(name: str) -> bool:
     return name.startswith(tuple(f"encoder.{part}." for part in SHARED))
 
 
-def _write(folder: Path, config: Mapping[str, Any], stock: Mapping[str, Tensor]) -> None:
+def write_folder(folder: Path, config: Mapping[str, Any], stock: Mapping[str, Tensor]) -> None:
+    """config.json and model.safetensors, in float32, into an existing folder."""
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     whole = {name: tensor.float().contiguous() for name, tensor in stock.items()}
     save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-class _Settings(NamedTuple):
+class FolderSettings(NamedTuple):
+    """What the config.json of a layout of ours says, filled with defaults, and our settings of the architecture."""
+
     layout: Layout
     config: dict[str, Any]
     architecture: Any
 
 
-def _settings(folder: Path) -> _Settings | None:
+def settings_of(folder: Path) -> FolderSettings | None:
     """What config.json says, or None when it is nothing that ours can express."""
-    data = _json(folder)
+    data = config_of(folder)
     if data.get("model_type") not in LAYOUTS:
         return None
     layout = layout_of(data["model_type"])
     config = layout.filled(data)
     architecture = layout.architecture(config)
-    return None if architecture is None else _Settings(layout, config, architecture)
+    return None if architecture is None else FolderSettings(layout, config, architecture)
 
 
 def _present_weights(folder: Path, layout: Layout) -> dict[str, Tensor]:
     """The weights of a folder by their present names, without copies of tied ones."""
-    stock = {layout.present(name): tensor for name, tensor in _read_weights(folder).items()}
+    stock = {layout.present(name): tensor for name, tensor in read_weights(folder).items()}
     return {name: tensor for name, tensor in stock.items() if not name.endswith(layout.copies)}
 
 
@@ -213,15 +217,16 @@ def _fitting(
     """The weights that are wanted, all of them; what is known to be of no use is left out without a word."""
     unused = (*layout.unused, PAIR_HEAD)
     used = {name: tensor for name, tensor in stock.items() if name in wanted or not name.startswith(unused)}
-    _check(folder, used, wanted)
+    check(folder, used, wanted)
     return used
 
 
-def _check(folder: Path, stock: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+def check(folder: Path, stock: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """ModelError unless the weights are those that are wanted, each in its shape."""
     missing, extra = sorted(wanted.keys() - stock.keys()), sorted(stock.keys() - wanted.keys())
     if missing or extra:
         parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"left over {', '.join(extra)}"] * bool(extra)
-        raise ModelError(f"{folder}: the weights do not fit a masked language model: {'; '.join(parts)}")
+        raise ModelError(f"{folder}: the weights do not fit the model that config.json describes: {'; '.join(parts)}")
     for name, tensor in stock.items():
         if tensor.shape != wanted[name].shape:
             raise ModelError(
@@ -229,11 +234,13 @@ def _check(folder: Path, stock: Mapping[str, Tensor], wanted: Mapping[str, Tenso
             )
 
 
-def _json(folder: Path) -> dict[str, Any]:
+def config_of(folder: Path) -> dict[str, Any]:
+    """config.json as it is."""
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a folder by the file's names, in float32; ModelError when they are missing or damaged."""
     index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if index.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -31,14 +32,18 @@ class AdamW:
         require(self.learning_rate > 0, f"optimizer.learning_rate={self.learning_rate}: more than 0 is needed")
 
     def build(self, masters: Masters, objective: nn.Module) -> AdamWStep:
-        """Ready to step over all parameters."""
-        return AdamWStep(self, masters, masters.views)
+        """Ready to step over all parameters but the frozen ones; an objective may have `rates`, the share of the
+        learning rate that a parameter takes by its name."""
+        names = [name for name, parameter in masters.parameters.items() if parameter.requires_grad]
+        return AdamWStep(self, masters, names, getattr(objective, "rates", {}))
 
 
 class AdamWStep:
     """AdamW over the named masters."""
 
-    def __init__(self, settings: AdamW, masters: Masters, names: Iterable[str]) -> None:
+    def __init__(
+        self, settings: AdamW, masters: Masters, names: Iterable[str], rates: Mapping[str, float] | None = None
+    ) -> None:
         self.learning_rate = settings.learning_rate
         self.names = list(names)
         parameters = []
@@ -46,11 +51,12 @@ class AdamWStep:
             parameter = nn.Parameter(masters.views[name], requires_grad=True)
             parameter.grad = masters.gradient_views[name]
             parameters.append(parameter)
-        decayed = [p for n, p in zip(self.names, parameters, strict=True) if p.dim() > 1 and "embedding" not in n]
-        kept = [p for n, p in zip(self.names, parameters, strict=True) if p.dim() <= 1 or "embedding" in n]
-        groups = [(decayed, settings.weight_decay), (kept, 0.0)]
+        groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in zip(self.names, parameters, strict=True):
+            decayed = parameter.dim() > 1 and "embedding" not in name
+            groups[settings.weight_decay if decayed else 0.0, (rates or {}).get(name, 1.0)].append(parameter)
         self.optimizer = torch.optim.AdamW(
-            [{"params": members, "weight_decay": decay} for members, decay in groups if members],
+            [{"params": members, "weight_decay": decay, "rate": rate} for (decay, rate), members in groups.items()],
             lr=settings.learning_rate,
             betas=(settings.beta1, settings.beta2),
             eps=settings.epsilon,
@@ -61,7 +67,7 @@ class AdamWStep:
     def step(self, multiplier: float) -> None:
         """One update at `multiplier` of the peak learning rate."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * multiplier
+            group["lr"] = self.learning_rate * multiplier * group["rate"]
         self.optimizer.step()
 
     def state(self) -> dict[str, Tensor]:

@@ -1,0 +1,122 @@
+"""`unmask finetune`: an encoder, a task, its examples, and a model that answers at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unmask import console
+from unmask.cli.options import Json, Quiet, examples
+from unmask.errors import SettingError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unmask.tasks.publishing import Published
+    from unmask.tasks.settings import Finetuning
+
+NAME = "finetune"
+EXAMPLES = examples(
+    "unmask finetune runs/demo classification data.train=train.tsv",
+    "unmask finetune runs/demo regression data.train=sts.tsv --seeds 3",
+    "unmask finetune gpt2 token_classification data.train=ner.conll",
+    "unmask finetune --resume runs/demo-classification",
+)
+
+
+def command(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL TASK SETTING=VALUE", help="What is tuned, what for, then settings."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="RUN", help="Run folder; runs/MODEL-TASK by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs with seeds of their own; mean and spread.")] = 1,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Print the resolved settings, train nothing.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fine-tune a model for a task: classification, regression, token_classification."""
+    if resume is not None:
+        if words or to or dry_run or seeds > 1:
+            raise SettingError("--resume goes on with a run as it was saved: give the run folder and nothing else")
+        return _train(None, resume, 1, as_json)
+    run = resolved(words or [])
+    if dry_run:
+        return _plan(run.checked(), as_json)
+    _train(run, to or Path("runs") / run.name, seeds, as_json)
+
+
+def resolved(words: list[str]) -> Finetuning:
+    """The Finetuning that a model, a task and the settings after them describe; or a run.json, and settings."""
+    from unmask.config import overridden
+    from unmask.tasks import TASKS
+    from unmask.tasks.finetuning import saved
+    from unmask.tasks.settings import Finetuning
+
+    if words and words[0].endswith(".json"):
+        return overridden(saved(Path(words[0])), words[1:])
+    if len(words) < 2 or "=" in words[0] or "=" in words[1]:
+        raise SettingError(f"which model, for what? unmask finetune MODEL TASK data.train=FILE ({', '.join(TASKS)})")
+    model, task, *assignments = words
+    run = Finetuning(model=model, name=f"{Path(model).name}-{task}")
+    return overridden(run, [f"task={task}", *assignments])
+
+
+def _train(run: Finetuning | None, folder: Path, seeds: int, as_json: bool) -> None:
+    from unmask.distributed import world
+    from unmask.tasks.finetuning import finetune, resume
+    from unmask.training.display import Display
+
+    display = Display() if world().first else None
+    try:
+        outcome = resume(folder, display) if run is None else finetune(run, folder, display, seeds)
+    finally:
+        if display is not None:
+            display.close()
+    if display is not None:
+        _report(outcome, as_json)
+
+
+def _report(outcome: Published, as_json: bool) -> None:
+    if as_json:
+        console.print_json({**outcome.figures, "baselines": outcome.baselines, "run": str(outcome.folder)})
+    else:
+        console.console().print("", results(outcome.figures, outcome.baselines))
+        console.console().print(f"\n[bold]run[/bold]  {outcome.folder}")
+    console.next_step(f'unmask predict {outcome.folder} "A text."')
+
+
+def results(figures: dict, baselines: dict, title: str = "on held-out examples") -> Table:
+    """A row for each set of held-out examples, with the spread over seeds if there are several, and the baselines."""
+    last = list(figures)[-1]
+    names = [name for name in figures[last] if not name.endswith("_spread")]
+    rows = [[name, *(_cell(each, key) for key in names)] for name, each in figures.items()]
+    rows += [[f"{name} ({last})", *(_cell(each, key) for key in names)] for name, each in baselines.items()]
+    return console.table(title, ["", *(name.replace("_", " ") for name in names)], rows)
+
+
+def _cell(figures: dict, name: str) -> str:
+    if name not in figures:
+        return "–"
+    spread, value = figures.get(f"{name}_spread"), figures[name]
+    return (f"{value:,}" if isinstance(value, int) else f"{value:.4f}") + ("" if spread is None else f" ± {spread:.4f}")
+
+
+def _plan(run: Finetuning, as_json: bool) -> None:
+    from unmask.config import described, to_dict
+
+    if as_json:
+        console.print_json(to_dict(run))
+    else:
+        made = console.table(run.name, ["setting", "value", "meaning"], [list(row) for row in described(run)])
+        for column in made.columns[1:]:
+            column.justify = "left"
+        console.console().print(made)
+    console.next_step("the same without --dry-run")

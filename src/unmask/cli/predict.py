@@ -1,0 +1,103 @@
+"""`unmask predict`: what a fine-tuned model answers to texts, a file, or standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from unmask import console
+from unmask.cli.options import Quiet, examples
+from unmask.errors import SettingError
+
+NAME = "predict"
+EXAMPLES = examples(
+    'unmask predict runs/sst2 "A gorgeous, witty, seductive movie."',
+    "unmask predict runs/sst2 --data reviews.tsv --format jsonl",
+    "cat texts.txt | unmask predict runs/ner - --format json",
+)
+FORMATS = ("text", "json", "jsonl")
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="RUN", help="A fine-tuned run, or a folder with a task's head.")],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT...", help="Texts; of a pair with a tab between; - reads lines."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A .tsv, .csv or .jsonl file, or one of words.")
+    ] = None,
+    shape: Annotated[
+        str, typer.Option("--format", metavar="text|json|jsonl", help="How answers are printed.")
+    ] = "text",
+    column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of --data that holds the text.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Answer with a fine-tuned model."""
+    from unmask.cli.fill import lines
+    from unmask.tasks.application import Application
+
+    if shape not in FORMATS:
+        raise SettingError(f"--format {shape}: one of {', '.join(FORMATS)} is needed")
+    if (data is None) == (not texts):
+        raise SettingError("which texts? unmask predict RUN TEXT, or --data FILE, or - for lines of standard input")
+    application = Application.load(model)
+    with _bar() as done:
+        if data is not None:
+            named = {} if column is None else {"text": column}
+            found, answers = application.predict_file(data, done, **named)
+            asked = [example.text for example in found]
+        else:
+            asked = list(lines(texts or []))
+            answers = application.predict(asked, done)
+    _print(asked, answers, shape)
+    console.next_step(f"unmask evaluate {model} --data test.tsv")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int], None] | None]:
+    """A progress bar of rows on a terminal."""
+    if console.quiet() or not console.live(sys.stderr):
+        yield None
+        return
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console.progress_console(), transient=True) as progress:
+        task = progress.add_task("rows", total=None)
+        yield lambda count: progress.advance(task, count)
+
+
+def _print(asked: Sequence[str], answers: Sequence[dict[str, Any]], shape: str) -> None:
+    records = [{"text": text, **answer} for text, answer in zip(asked, answers, strict=True)]
+    if shape == "json":
+        console.print_json(records[0] if len(records) == 1 else records)
+    elif shape == "jsonl":
+        for record in records:
+            print(json.dumps(record, ensure_ascii=False))
+    else:
+        for record in records:
+            console.console().print(_line(record), soft_wrap=True)
+
+
+def _line(record: dict[str, Any]) -> str:
+    """One answer on a line: what was said, how sure, and the text."""
+    text = escape(" ".join(record["text"].split()))
+    if "entities" in record:
+        found = "; ".join(f"[bold]{escape(one['text'])}[/bold] {escape(one['label'])}" for one in record["entities"])
+        return f"{found or '–'}  [dim]{text}[/dim]"
+    if "tags" in record:
+        pairs = zip(record["words"], record["tags"], strict=True)
+        return " ".join(f"{escape(word)}[dim]/{escape(tag)}[/dim]" for word, tag in pairs)
+    if "labels" in record:
+        return f"[bold]{escape(', '.join(record['labels']) or '–')}[/bold]  [dim]{text}[/dim]"
+    label = f"[bold]{escape(record['label'])}[/bold]  " if "label" in record else ""
+    return f"{label}{record['score']:.4f}  [dim]{text}[/dim]"

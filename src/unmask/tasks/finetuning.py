@@ -1,0 +1,312 @@
+"""From an encoder to a model that answers: read, encode, train, choose the best checkpoint, publish.
+
+    finetune(run, to="runs/wiki-sst2")        run: a Finetuning
+    resume("runs/wiki-sst2")
+
+A run folder is that of pretraining: run.json, metrics.jsonl, checkpoints/, model/, report/. Several seeds have a folder
+each below it, and seeds.json says what they came to together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unmask import console, stages
+from unmask.config import from_dict, to_dict
+from unmask.errors import DataError, ModelError, UnmaskError
+from unmask.seeding import keys, text_key
+from unmask.tasks.features import Feature, FeatureBatches
+from unmask.tasks.models import Base, StockLabeller, TaskModel, TaskObjective
+from unmask.tasks.predicting import logits_of, loss_of
+from unmask.tasks.publishing import Published, publish
+from unmask.tasks.settings import Finetuning
+from unmask.tasks.task import Task
+from unmask.training.fit import Aim, Fit
+from unmask.training.optimizers.adamw import AdamW
+from unmask.training.parallel import process_group
+from unmask.training.precision import Masters
+from unmask.training.throughput import peak_flops
+
+if TYPE_CHECKING:
+    from unmask.distributed import World
+    from unmask.training.display import Display
+
+SEEDS = "seeds.json"
+HELD_OUT = 10
+"""One training example in so many is held out where no validation file is given."""
+
+
+def finetune(
+    run: Finetuning, to: str | Path | None = None, display: Display | None = None, seeds: int = 1
+) -> Published:
+    """Fine-tune a model for a task and leave it in `to`/model (default runs/<name>); with several seeds, run.seed and
+    those that follow it, in a folder each, the one that is best on the validation examples standing for all.
+
+    SettingError when the folder exists or the settings do not fit, DataError for examples that cannot be used, Stopped
+    when the run was asked to stop: it is saved, and `resume` goes on.
+    """
+    folder = Path(to or Path("runs") / run.name)
+    if seeds == 1:
+        return _started(run.checked(), folder, display)
+    stages.make_folder(folder)
+    numbers = [run.seed + number for number in range(seeds)]
+    record = {"run": to_dict(run.checked()), "seeds": numbers}
+    stages.write_json(folder / SEEDS, record)
+    try:
+        return _all_seeds(folder, display)
+    except UnmaskError:
+        if [path.name for path in folder.iterdir()] == [SEEDS]:
+            (folder / SEEDS).unlink()
+            folder.rmdir()
+        raise
+
+
+def resume(folder: str | Path, display: Display | None = None) -> Published:
+    """Go on with a run, or with all seeds of one, exactly as if it had never stopped; one that is finished just returns
+    its figures."""
+    folder = Path(folder)
+    if (folder / SEEDS).is_file():
+        return _all_seeds(folder, display)
+    if not (folder / "run.json").is_file():
+        raise ModelError(
+            f"{folder} is not a run folder: it has no run.json. Start one with: unmask finetune MODEL TASK"
+        )
+    with process_group() as me:
+        return _trained(folder, me, display)
+
+
+def saved(path: Path) -> Finetuning:
+    """The Finetuning of a run.json; ModelError when it is damaged or that of a pretraining run."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); give a run.json that unmask finetune wrote") from None
+    if "task" not in data:
+        raise ModelError(f"{path} is of a pretraining run: go on with unmask pretrain --resume {path.parent}")
+    return from_dict(Finetuning, data)
+
+
+# ---------------------------------------------------------------- one run, and several seeds
+
+
+def _started(run: Finetuning, folder: Path, display: Display | None) -> Published:
+    with process_group() as me:
+        stages.started(run, folder, me)
+        try:
+            return _trained(folder, me, display)
+        except UnmaskError as error:
+            stages.given_up(folder, me, error)
+            raise
+
+
+def _all_seeds(folder: Path, display: Display | None) -> Published:
+    """Each seed's run, gone on with or begun, and what they came to together."""
+    record = json.loads((folder / SEEDS).read_text(encoding="utf-8"))
+    run, done = from_dict(Finetuning, record["run"]), []
+    for seed in record["seeds"]:
+        place, name = folder / f"seed-{seed}", f"{run.name}, seed {seed}"
+        if (place / "run.json").is_file():
+            done.append(resume(place, display))
+        else:
+            done.append(_started(replace(run, seed=seed, name=name), place, display))
+    best = max(done, key=lambda each: each.figures["validation"][run.task.aim])
+    figures = together([each.figures for each in done])
+    stages.write_json(folder / SEEDS, record | {"figures": figures, "best": best.folder.name})
+    return Published(folder, figures, best.baselines)
+
+
+def together(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of each figure over several runs, and under NAME_spread its standard deviation (n - 1)."""
+    result: dict[str, Any] = {}
+    for name, value in figures[0].items():
+        each = [one[name] for one in figures]
+        if isinstance(value, Mapping):
+            result[name] = together(each)
+        else:
+            result[name] = float(np.mean(each))
+            result[f"{name}_spread"] = float(np.std(each, ddof=1)) if len(each) > 1 else 0.0
+    return result
+
+
+# ---------------------------------------------------------------- the flow
+
+
+def _trained(folder: Path, me: World, display: Display | None) -> Published:
+    """Examples, labels, rows, model, training, the best checkpoint, figures, a model folder."""
+    if (finished := Published.found(folder)) is not None:
+        console.say(f"{folder} is finished already")
+        return finished
+    run = saved(folder / "run.json")
+    examples = Examples.read(run)
+    machine = stages.machine(run, folder, me)
+    model = _model(run, examples)
+    model.module.to(machine.device)
+    limit = min(run.data.row_length or model.limit, model.limit)
+    batches = FeatureBatches(
+        _features(run.task, examples.train, model, limit, "training"),
+        run.training.batch_size,
+        run.seed,
+        model.base.pad_id,
+    )
+    fit = _fit(run, folder, examples, model, batches, limit, machine, me, display)
+    fit.run()
+    if not me.first:
+        return Published(folder, {}, {})
+    best = folder / "checkpoints" / f"step-{fit.best[1]}"
+    weights = model.weights(best) if best.is_dir() else fit.masters.views
+    return publish(run, folder, model, weights, examples.train, examples.sets, fit)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a run learns from and is chosen by, and the names of the outputs."""
+
+    train: list[Any]
+    sets: dict[str, list[Any]]
+    """held-out examples: validation, test, test.NAME"""
+    labels: tuple[str, ...]
+
+    @classmethod
+    def read(cls, run: Finetuning) -> Examples:
+        """Read, checked against each other; DataError for what does not fit."""
+        task, data = run.task, run.data
+        assert data.train is not None
+        train = task.read(data.train, data.columns)
+        if data.validation is None:
+            train, validation = held_out(train)
+        else:
+            validation = task.read(data.validation, data.columns)
+        if data.examples is not None and data.examples < len(train):
+            drawn = np.argsort(keys(run.seed, text_key("examples"), np.arange(len(train))))[: data.examples]
+            train = [train[number] for number in sorted(drawn)]
+        sets = {"validation": validation}
+        for name, path in data.tests.items():
+            sets[f"test.{name}" if name else "test"] = task.read(path, data.columns)
+        labels = task.labels(train)
+        for examples in sets.values():
+            task.check(examples, labels)
+        return cls(train, sets, labels)
+
+    @property
+    def validation(self) -> list[Any]:
+        """The examples by which the best checkpoint is chosen."""
+        return self.sets["validation"]
+
+
+def held_out(examples: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Training and validation examples: one in ten is held out, by a hash of its text, so that equal texts go together.
+
+    DataError when there are too few to hold any out.
+    """
+    chosen = [text_key(example.text) % HELD_OUT == 0 for example in examples]
+    train = [example for example, out in zip(examples, chosen, strict=True) if not out]
+    validation = [example for example, out in zip(examples, chosen, strict=True) if out]
+    if not validation or not train:
+        raise DataError(f"{len(examples)} training examples are too few to hold some out: give data.validation=FILE")
+    console.say(f"{len(validation):,} of {len(examples):,} training examples are held out for validation")
+    return train, validation
+
+
+def _model(run: Finetuning, examples: Examples) -> TaskModel:
+    """The model to train, its head drawn from the run's seed."""
+    task = run.task
+    torch.manual_seed(run.seed)
+    task.warn(examples.train)
+    pooling = getattr(task, "pooling", "auto")
+    model = Base.of(run.model).labeller(task.kind, examples.labels, pooling, run.tuning.dropout, task.problem_type)
+    if (bias := task.start(examples.train, examples.labels)) is not None:
+        model.start_at(bias)
+    return model
+
+
+def _features(task: Task, examples: Sequence[Any], model: TaskModel, limit: int, what: str) -> list[Feature]:
+    """The rows of some examples; says how many were cut."""
+    base = model.base
+    features, shortened = task.features(examples, model.labels, base.tokenizer, base.frame, limit)
+    if shortened:
+        console.warn(
+            f"{shortened:,} of {len(examples):,} {what} examples are longer than {limit} tokens and were cut: "
+            "raise data.row_length, or read all of them with task.long=windows"
+        )
+    return features
+
+
+def _fit(
+    run: Finetuning,
+    folder: Path,
+    examples: Examples,
+    model: TaskModel,
+    batches: FeatureBatches,
+    limit: int,
+    machine: stages.Machine,
+    me: World,
+    display: Display | None,
+) -> Fit:
+    """The training loop over everything that was made before."""
+    tuning, task = run.tuning, run.task
+    loss = task.loss(examples.train, model.labels)
+    objective = TaskObjective(model, loss, tuning.layer_decay, tuning.frozen_layers)
+    objective.train()  # what is loaded comes ready to predict
+    if not any(parameter.requires_grad for name, parameter in objective.named_parameters() if "head" not in name):
+        console.say("all layers of the encoder are frozen: the head alone learns")
+    if isinstance(model.module, StockLabeller):
+        model.module.dtype = machine.dtype
+    masters = Masters(objective, torch.float32 if isinstance(model.module, StockLabeller) else machine.dtype)
+    optimizer = AdamW(tuning.rate(model.base.config.hidden_size), beta2=0.999, weight_decay=tuning.weight_decay)
+    if display is not None and me.first:
+        budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)
+        display.headline = (task.aim.replace("_", " "), task.aim)
+        display.start(run, model_parameters=masters.weights.numel(), budget=budget)
+        display.message(
+            f"{len(examples.train):,} training and {len(examples.validation):,} validation examples, "
+            f"{len(model.labels)} outputs; peak learning rate {optimizer.learning_rate:.1e}"
+        )
+    validation = _features(task, examples.validation, model, limit, "validation")
+    return Fit(
+        objective=objective,
+        batches=batches,
+        ratio_at=lambda progress: 0.0,
+        settings=run.training,
+        optimizer=optimizer.build(masters, objective),
+        folder=folder,
+        save_model=lambda place, weights: model.save(place, _inner(weights)),
+        load_model=lambda place: {f"model.{name}": tensor for name, tensor in model.weights(place).items()},
+        evaluate=partial(_evaluated, objective, task, examples.validation, validation, model, machine.device),
+        masters=masters,
+        device=machine.device,
+        peak=peak_flops(machine.device, machine.dtype),
+        me=me,
+        watcher=display,
+        aim=Aim(task.aim, higher=True, patience=tuning.patience),
+        verb="finetune",
+    )
+
+
+def _inner(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("model."): tensor for name, tensor in weights.items()}
+
+
+def _evaluated(
+    objective: TaskObjective,
+    task: Task,
+    examples: Sequence[Any],
+    features: Sequence[Feature],
+    model: TaskModel,
+    device: torch.device,
+) -> tuple[dict[str, Any], None]:
+    """The figures of the model as it is now, for metrics.jsonl."""
+    objective.eval()
+    logits = logits_of(objective, features, model.base.pad_id, device)
+    objective.train()
+    answers = task.answers(examples, features, logits, model.labels)
+    loss = loss_of(objective.loss, features, logits)
+    return {"validation_loss": loss, **task.figures(examples, answers, model.labels)}, None

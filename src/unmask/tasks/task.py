@@ -1,0 +1,103 @@
+"""What a task is: formats, features, loss, figures and answers, beside an encoder that knows nothing of them.
+
+A task is a frozen dataclass on the menu TASKS. Its methods are pure: whatever the training data say is in `labels`
+(the names of the outputs) and `Loss` (what training computes). `unmask.tasks.finetuning` does the rest.
+
+Shapes: B rows, K places asked in a row, L labels.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from unmask.tasks.features import Feature
+from unmask.tasks.framing import Frame
+from unmask.tasks.tables import Columns
+from unmask.tokens.tokenizer import Tokenizer
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits (B,K,L) float32, targets (B,K) or (B,K,L)) -> the summed loss over what is asked"""
+Figures = dict[str, float]
+Answer = dict[str, Any]
+
+
+class Task(ABC):
+    """What an encoder is fine-tuned for. `kind`: what its head labels, "row" or "token"."""
+
+    kind: ClassVar[str]
+    problem: ClassVar[str | None] = None
+
+    @property
+    @abstractmethod
+    def aim(self) -> str:
+        """The figure by which the best checkpoint is chosen; more of it is better."""
+
+    @property
+    def problem_type(self) -> str | None:
+        """What transformers' config.json calls the kind of problem."""
+        return self.problem
+
+    # ------------------------------------------------------------ examples
+
+    @abstractmethod
+    def read(self, path: str, columns: Columns, labelled: bool = True) -> list[Any]:
+        """The examples of a file; DataError, one line, for what cannot be one. Unlabelled ones need no labels."""
+
+    @abstractmethod
+    def of_texts(self, texts: Sequence[str]) -> list[Any]:
+        """Unlabelled examples of plain texts, as a person types them."""
+
+    @abstractmethod
+    def labels(self, examples: Sequence[Any]) -> tuple[str, ...]:
+        """The names of the outputs that training examples ask for; DataError when there is nothing to be learned."""
+
+    @abstractmethod
+    def check(self, examples: Sequence[Any], labels: Sequence[str]) -> None:
+        """DataError, naming the line, when labelled examples do not fit the labels of a model."""
+
+    def warn(self, examples: Sequence[Any]) -> None:  # noqa: B027 (a task may have nothing to say)
+        """Say what a person should know of the training examples."""
+
+    # ------------------------------------------------------------ to the model and back
+
+    @abstractmethod
+    def features(
+        self, examples: Sequence[Any], labels: Sequence[str], tokenizer: Tokenizer, frame: Frame, limit: int
+    ) -> tuple[list[Feature], int]:
+        """The rows of the examples, each at most `limit` tokens, with what is asked; and how many examples were cut."""
+
+    @abstractmethod
+    def loss(self, examples: Sequence[Any], labels: Sequence[str]) -> Loss:
+        """The loss, as the training examples shape it."""
+
+    def start(self, examples: Sequence[Any], labels: Sequence[str]) -> np.ndarray | None:
+        """The bias (L,) that the last layer starts from; None: zeros."""
+        return None
+
+    @abstractmethod
+    def answers(
+        self, examples: Sequence[Any], features: Sequence[Feature], logits: Sequence[np.ndarray], labels: Sequence[str]
+    ) -> list[Answer]:
+        """What a model says of each example, as JSON would hold it. logits: (K,L) of each feature."""
+
+    # ------------------------------------------------------------ how good it is
+
+    @abstractmethod
+    def figures(self, examples: Sequence[Any], answers: Sequence[Answer], labels: Sequence[str]) -> Figures:
+        """The figures of answers to labelled examples; `aim` among them."""
+
+    @abstractmethod
+    def baselines(self, train: Sequence[Any], examples: Sequence[Any], labels: Sequence[str]) -> Mapping[str, Figures]:
+        """The figures of simple answerers that know the training examples: what a model must beat."""
+
+    @abstractmethod
+    def report(
+        self, folder: Path, examples: Sequence[Any], answers: Sequence[Answer], labels: Sequence[str]
+    ) -> list[str]:
+        """Write where a model is wrong into an existing folder; lines of Markdown that tell the most of it."""
