@@ -42,7 +42,7 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune a model for a task: classification, regression, token_classification."""
+    """Fine-tune an encoder or a decoder for a task."""
     if resume is not None:
         if words or to or dry_run or seeds > 1:
             raise SettingError("--resume goes on with a run as it was saved: give the run folder and nothing else")
