@@ -36,6 +36,7 @@ MAY_IMPORT["models"] = {"tokens", "layers", "weights", "objectives"}
 MAY_IMPORT["start"] = {"tokens", "weights", "models", "architectures"}
 MAY_IMPORT["evaluation"] = set(MAY_IMPORT) - CORE - {"training"}
 MAY_IMPORT["generation"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
+MAY_IMPORT["understanding"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
 MAY_IMPORT["report"] = {"training", "evaluation"}
 MAY_IMPORT["teaching"] = {"models", *MAY_IMPORT["models"], "batches"}
 MAY_IMPORT["run"] = MAY_IMPORT["stages"] = set(MAY_IMPORT) - CORE | {"stages"}

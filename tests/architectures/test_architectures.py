@@ -42,6 +42,15 @@ def test_hidden_states_have_the_width_and_some_places_are_what_all_are_there(sma
     )
 
 
+def test_the_last_tap_finished_is_what_the_encoder_gives(small_architecture, rows):
+    encoder, outputs = built(small_architecture), []
+    for part in encoder.taps:
+        part.register_forward_hook(lambda module, given, output: outputs.append(output))
+    expected = encoder(*rows)
+    torch.testing.assert_close(encoder.finish(outputs[-1]), expected)
+    assert all(output.shape[:2] == (2, T) for output in outputs)
+
+
 def test_padding_is_never_seen(small_architecture, rows):
     tokens, groups, positions = rows
     encoder = built(small_architecture)

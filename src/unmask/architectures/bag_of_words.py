@@ -67,7 +67,16 @@ class BagOfWords(nn.Module):
         counted &= (at - positions.gather(1, places)[..., None]).abs() <= self.config.window
         counted = counted.to(self.embedding.weight.dtype)
         summed = torch.einsum("bkwd,bkw->bkd", self.embedding(near), counted)
-        return self.norm(summed / counted.sum(-1, keepdim=True).clamp(min=1))
+        return self.finish(self.norm(summed / counted.sum(-1, keepdim=True).clamp(min=1)))
+
+    @property
+    def taps(self) -> tuple[nn.Module, ...]:
+        """The parts whose outputs are the hidden states: here the mean over the words nearby, its only one."""
+        return (self.norm,)
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """A layer's output (..., D) as the head reads it (..., D)."""
+        return hidden
 
 
 def around(places: Tensor, window: int, row_length: int) -> tuple[Tensor, Tensor]:

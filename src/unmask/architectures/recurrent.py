@@ -90,4 +90,13 @@ class RecurrentEncoder(nn.Module):
         hidden = self.recurrence(embedded, row_lengths(groups))  # (B,T,2S)
         if places is not None:
             hidden = at(hidden, places)
+        return self.finish(hidden)
+
+    @property
+    def taps(self) -> tuple[nn.Module, ...]:
+        """The parts whose outputs are the hidden states, in order: the embeddings (B,T,D), then each layer (B,T,2S)."""
+        return (self.embedding_projection, self.recurrence.between, self.recurrence)
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """A layer's output (..., 2S) as the head reads it (..., D)."""
         return self.final_norm(self.projection(hidden))

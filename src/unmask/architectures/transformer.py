@@ -109,6 +109,15 @@ class TransformerEncoder(nn.Module):
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
             hidden = layer(hidden, visible, places if last else None)
+        return self.finish(hidden)
+
+    @property
+    def taps(self) -> tuple[nn.Module, ...]:
+        """The parts whose outputs are the hidden states, in order: the embeddings, then each layer."""
+        return (self.embedding_projection, *self.layers)
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """A layer's output (..., D) as the head reads it (..., D)."""
         return self.final_norm(hidden)
 
 

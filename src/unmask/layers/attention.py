@@ -67,6 +67,14 @@ class SelfAttention(nn.Module):
             mixed = _tiled(projected, by, visible, places)
         return self.output(mixed)
 
+    def weights(self, hidden: Tensor, by: Angles | None, visible: Tensor | None) -> Tensor:
+        """What `forward` mixes the values by, to be looked at: hidden (B,T,D) -> (B,H,T,T), each row sums to 1."""
+        query, key, _ = self.projection(hidden).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if by is not None:
+            query, key = turn(query, by), turn(key, by)
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        return torch.softmax(scores if visible is None else scores + visible, -1)
+
 
 def at(hidden: Tensor, places: Tensor) -> Tensor:
     """hidden (B,T,D) at places (B,K) -> (B,K,D)."""

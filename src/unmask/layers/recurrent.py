@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from unmask.config import require
 from unmask.layers.attention import at
@@ -22,7 +21,7 @@ class Recurrence(nn.Module):
     def __init__(self, cell: type[nn.LSTM] | type[nn.GRU], width: int, state: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.cells = cell(width, state, layers, batch_first=True, bidirectional=True)
-        self.dropout = dropout
+        self.between = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         """hidden (B,T,D), of each row the first `lengths` (B,) tokens real -> (B,T,2S), meaningless behind them.
@@ -33,7 +32,7 @@ class Recurrence(nn.Module):
         back = _turned_round(lengths, hidden.shape[1])
         for layer in range(self.cells.num_layers):
             if layer > 0:
-                hidden = F.dropout(hidden, self.dropout, self.training)
+                hidden = self.between(hidden)
             forward, backward = self._read(hidden, 2 * layer), self._read(at(hidden, back), 2 * layer + 1)
             hidden = torch.cat([forward, at(backward, back)], -1)
         return hidden

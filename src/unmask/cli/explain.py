@@ -1,0 +1,130 @@
+"""`unmask explain`: what a prediction rests on, token by token and layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from unmask import console
+from unmask.cli.options import Json, Quiet, examples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.text import Text
+
+    from unmask.understanding.explain import Explanation
+
+NAME = "explain"
+EXAMPLES = examples(
+    'unmask explain runs/demo "Returns a new [MASK] with the same shape."',
+    'unmask explain runs/demo "An [MASK] is raised." --target error',
+    'unmask explain runs/demo "The ___ of the ___." --blank 2 --to explained',
+)
+STRONGEST = 8
+"""Tokens in the table of figures."""
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A text with a blank: [MASK], <mask> or ___.")],
+    target: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Explain this word, not the likeliest; one token.")
+    ] = None,
+    blank: Annotated[int, typer.Option(metavar="N", help="Which blank, from 1.")] = 1,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write explanation.html, .png and .json there.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what a prediction rests on: tokens, layers and attention."""
+    from unmask.models import load
+    from unmask.understanding.explain import explain
+
+    found = explain(load(model), text, target=target, blank=blank)
+    if as_json:
+        console.print_json(found.as_dict())
+    else:
+        _show(found)
+    if to is not None:
+        _write(found, to)
+    console.next_step(f"unmask fill {model} {_quoted(text)}")
+
+
+def _write(found: Explanation, to: Path) -> None:
+    import json
+
+    from unmask.understanding.page import write_page
+    from unmask.understanding.picture import draw
+
+    to.mkdir(parents=True, exist_ok=True)
+    written = [write_page(found, to / "explanation.html"), draw(found, to / "explanation.png")]
+    (to / "explanation.json").write_text(json.dumps(found.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    console.say(f"written: {', '.join(map(str, written))}")
+
+
+def _show(found: Explanation) -> None:
+    """The prediction, a coloured line for each method, the figures of the strongest tokens, and the layers."""
+    from unmask.understanding.explain import percent
+    from unmask.understanding.shades import TITLES
+
+    out = console.console()
+    others = ", ".join(f"{escape(word)} {100 * value:.1f} %" for word, value in found.answers if word != found.target)
+    out.print(f"[bold]{escape(found.target)}[/bold] {percent(found.log_probability)}   [dim]{others}[/dim]", "")
+    for name, values in found.attributions.items():
+        out.print(f"[dim]{TITLES[name]}[/dim]")
+        out.print(_line(found, values), "")
+    out.print(_figures(found), "")
+    if found.lens:
+        rows = [
+            [
+                "embeddings" if number == 0 else f"layer {number}",
+                f"{100 * each.probability:.1f} %",
+                each.rank,
+                escape("  ".join(word for word, _ in each.answers)),
+            ]
+            for number, each in enumerate(found.lens, start=found.first_layer)
+        ]
+        made = console.table("layer by layer", ["", escape(found.target), "rank", "likeliest"], rows)
+        made.columns[3].justify = "left"
+        out.print(made)
+
+
+def _line(found: Explanation, values: np.ndarray) -> Text:
+    """The row as text: blue speaks for the word, orange against it."""
+    from rich.text import Text
+
+    from unmask.understanding.shades import shade
+
+    strongest, line = float(abs(values).max()), Text()
+    for column, (text, value) in enumerate(zip(found.tokens, values.tolist(), strict=True)):
+        colour = shade(value, strongest)
+        style = f"black on {colour}" if colour else ""
+        space = len(text) - len(text.lstrip())
+        line.append(text[:space])
+        line.append(text[space:], f"bold {style}" if column == found.place else style)
+    return line
+
+
+def _figures(found: Explanation):
+    """The tokens with the largest parts, in the order of the text."""
+    from unmask.understanding.shades import TITLES
+
+    ranked = sorted(range(len(found.tokens)), key=lambda column: -abs(found.attributions["masked"][column]))
+    rows = [
+        [escape(found.tokens[column].strip()), *(f"{values[column]:+.3f}" for values in found.attributions.values())]
+        for column in sorted(ranked[:STRONGEST])
+    ]
+    rows.append(["all", *(f"{values.sum():+.3f}" for values in found.attributions.values())])
+    made = console.table("", ["token", *(TITLES[name] for name in found.attributions)], rows)
+    made.title = None
+    return made
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
