@@ -53,7 +53,7 @@ class HuggingFace:
         """The class of transformers, with its masked-LM head."""
         from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-        return MODEL_FOR_MASKED_LM_MAPPING_NAMES[self.kind]
+        return MODEL_FOR_MASKED_LM_MAPPING_NAMES[self.kind]  # type: ignore[index,reportArgumentType]
 
     def stock(self) -> Any:
         """The configuration as transformers has it; SettingError when no model was named."""

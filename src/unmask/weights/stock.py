@@ -42,5 +42,5 @@ class StockLayout(Layout):
 
 def _once(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Without the later names of tied weights, which transformers ties again."""
-    first = {(tensor.data_ptr(), tensor.shape): name for name, tensor in reversed(weights.items())}
+    first = {(tensor.data_ptr(), tensor.shape): name for name, tensor in reversed(list(weights.items()))}
     return {name: tensor for name, tensor in weights.items() if first[tensor.data_ptr(), tensor.shape] == name}
