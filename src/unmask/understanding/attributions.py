@@ -11,6 +11,7 @@ Shapes: B rows, T tokens, L layers, H heads, S tokens that an encoder reads (les
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,13 +38,14 @@ def integrated_gradients(
         return score(rows, torch.full((len(rows),), place, device=rows.device))
 
     method = LayerIntegratedGradients(scored, embedding)
-    values, missed = method.attribute(
+    answer: Any = method.attribute(
         tokens[None],
         baselines=baseline[None],
         n_steps=steps,
         internal_batch_size=BATCH,
         return_convergence_delta=True,
     )
+    values, missed = answer
     found = torch.zeros(len(tokens))
     found[read.cpu()] = values.detach().sum(-1)[0].float().cpu()
     return found, float(missed)
