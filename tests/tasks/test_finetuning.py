@@ -183,7 +183,7 @@ def test_what_is_no_fine_tuning_run_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"is not a run folder: it has no run\.json\. Start one with: unmask finetune"):
         resume(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"run": {"name": "x"}}))
-    with pytest.raises(ModelError, match=r"is that of a pretraining run: go on with it by unmask pretrain --resume"):
+    with pytest.raises(ModelError, match=r"is of a pretraining run: go on with unmask pretrain --resume"):
         resume(tmp_path)
 
 

@@ -36,7 +36,9 @@ def of_labels(
         one, other = true.argmax(1), found.argmax(1)
         if len(labels) == 2:
             figures["f1"] = metrics.f1_score(one, other, **_ZEROS)
-        figures["matthews"] = metrics.matthews_corrcoef(one, other)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a single label there and answered: 0 says it
+            figures["matthews"] = metrics.matthews_corrcoef(one, other)
     return {name: float(value) for name, value in figures.items()}
 
 

@@ -108,7 +108,7 @@ class Classification(TextTask):
             return tuple(sorted({str(part).strip() for part in parts} - {""}))
         if value is None or isinstance(value, (list, dict)) or str(value) == "":
             raise DataError(
-                f"{row.place}: the label is {'missing' if value in (None, '') else value!r}; one label is needed"
+                f"{row.place}: the label is {repr(value) if value else 'missing'}; one label is needed"
                 + ("; for several set task.multi_label=true" if isinstance(value, list) else "")
             )
         return (str(value),)

@@ -105,7 +105,8 @@ def _chosen(named: str | None, usual: Sequence[str], known: Sequence[str], setti
         if name in known:
             return name
     raise DataError(
-        f"{place}: no {setting} column is known (it has: {_listed(known)}): name it with data.{setting}=COLUMN"
+        f"{place}: no {setting} column is known (it has: {_listed(known)}): name it with data.{setting}=COLUMN, "
+        "or by its number where there is no header line"
     )
 
 

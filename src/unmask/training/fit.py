@@ -267,7 +267,7 @@ class Fit:
         if self.me.first:
             self.journal.write(record)
             if self.watcher is not None:
-                self.watcher.step(record)
+                self.watcher.step(record | {"progress": progress})
                 if due:
                     self.watcher.evaluation(record, sample)
         every = settings.checkpoint_every
