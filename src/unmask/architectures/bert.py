@@ -7,7 +7,7 @@ Shapes: B rows, T tokens, K places, D width.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,9 @@ from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import FeedForward
 from unmask.layers.heads import BertHead
 from unmask.layers.linear import projection
+from unmask.layers.neighbours import LAYERS, OFFSETS, unmoved, waved_heads
 from unmask.layers.norms import ShiftedNorm
+from unmask.layers.positions import WAVE, sinusoids, wave_frequencies
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class BertEncoder(nn.Module):
             PostNormLayer(config.width, config.heads, config.feedforward) for _ in range(config.layers)
         )
         self.apply(start)
+        look_around(self)
 
     def forward(
         self,
@@ -161,3 +164,49 @@ def start(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+TOKEN = 0.06  # standard deviation of the token embeddings that waves are added to
+_NEARBY = 128  # positions in which waves are told from tokens
+
+
+@torch.no_grad()
+def look_around(encoder: Any) -> None:
+    """Start the positions of a fresh encoder as waves, learned or not, and the heads of its first layers with a look at
+    the neighbours by them; values and feed-forward layers start blind to the waves, which say nothing of the word.
+
+    encoder: .embedding (V,E), .position_embedding, .embedding_projection where E is not the width, .layers
+    """
+    table, tokens = encoder.position_embedding, encoder.embedding.weight
+    width, heads = encoder.width, encoder.config.heads
+    waves = min(width // heads, width // 4) // 2 * 2
+    if waves == 0:
+        return
+    sines = sinusoids(encoder.config.positions, tokens.shape[1])
+    if isinstance(table, nn.Embedding):
+        table.weight.copy_(sines)
+    tokens.mul_(TOKEN / 0.02)
+    directions = torch.linalg.svd(sines[:_NEARBY], full_matrices=False).Vh[:waves]
+    unmoved(tokens, directions, left=0.1)
+    pairs = torch.arange(waves // 2)
+    if not isinstance(encoder.embedding_projection, nn.Identity):
+        pairs, directions = _through(encoder.embedding_projection.weight, directions, waves), torch.eye(waves, width)
+    frequencies, part = wave_frequencies(tokens.shape[1])[pairs], WAVE / (WAVE**2 + TOKEN**2) ** 0.5
+    for number, layer in enumerate(encoder.layers):
+        unmoved(layer.attention.projection.weight[2 * width :], directions)
+        unmoved(layer.feedforward.projection.weight, directions)
+        if number < LAYERS:
+            waved_heads(layer.attention, frequencies, part, OFFSETS[number])
+
+
+def _through(weight: Tensor, directions: Tensor, waves: int) -> Tensor:
+    """Let a projection (W,E) hand on some of the waves as its first channels, and tokens as the others; the pairs of
+    channels that it hands on (waves/2,)."""
+    width, embedding_width = weight.shape
+    pairs = torch.arange(waves // 2) * max(1, embedding_width // width)
+    weight.mul_(embedding_width**-0.5 / 0.02)
+    unmoved(weight, directions)
+    weight[:waves] = 0
+    rows = torch.arange(0, waves, 2)
+    weight[rows, 2 * pairs] = weight[rows + 1, 2 * pairs + 1] = 1
+    return pairs

@@ -17,6 +17,7 @@ from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.heads import PredictionHead
 from unmask.layers.linear import projection
+from unmask.layers.neighbours import OFFSETS, turned_heads
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
 
@@ -109,6 +110,7 @@ class ModernBertEncoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, first=number == 0) for number in range(config.layers))
         self.final_norm = Norm(config.width)
         self.apply(self._start)
+        self._look_around()
 
     def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
         """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost."""
@@ -150,6 +152,17 @@ class ModernBertEncoder(nn.Module):
         if isinstance(module, Layer):
             for output in (module.attention.output, module.feedforward.output):
                 output.weight.mul_((2 * self.config.layers) ** -0.5)
+
+    @torch.no_grad()
+    def _look_around(self) -> None:
+        """Start the heads of the first layers with a look at the neighbours, by something that all tokens share."""
+        shared = torch.where(torch.rand(self.embedding.embedding_dim) < 0.5, -1.0, 1.0)
+        self.embedding.weight.add_(0.02 * shared)
+        common = self.embedding_projection(shared / 2**0.5)  # half of what the embedding's norm hands on
+        for number, offsets in enumerate(OFFSETS[: self.config.layers]):
+            theta = self.config.global_theta if self.config.is_global(number) else self.config.local_theta
+            part = common.norm() if number == 0 else (self.width / 2) ** 0.5  # later layers have a norm of their own
+            turned_heads(self.layers[number].attention, common / common.norm(), float(part), theta, offsets)  # type: ignore[arg-type]
 
 
 class Layer(nn.Module):

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from unmask.architectures.bert import PostNormLayer, start
+from unmask.architectures.bert import PostNormLayer, look_around, start
 from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import FeedForward
@@ -99,6 +99,7 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.ModuleList(layer(*sizes) for _ in range(config.layers))
         self.final_norm = nn.Identity() if post else ShiftedNorm(config.width)
         self.apply(start)
+        look_around(self)
 
     def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
         """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost."""

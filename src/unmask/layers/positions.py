@@ -42,15 +42,22 @@ def back(by: Angles) -> Angles:
     return Angles(by.cosine, -by.sine)
 
 
-def sinusoids(positions: int, width: int) -> Tensor:
-    """sin and cos of p / 10000^(2k/D) in turn, over sqrt(D): (positions, D).
+WAVE = 0.1  # root mean square of the waves
 
-    The paper multiplies the token embeddings by sqrt(D) instead; before a norm the two are the same.
+
+def wave_frequencies(width: int) -> Tensor:
+    """Radians a token of each pair of channels of `sinusoids`, fastest first: 10000^(-2k/D), (D/2,)."""
+    return (10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)).float()
+
+
+def sinusoids(positions: int, width: int) -> Tensor:
+    """sin and cos of position * 10000^(-2k/D) in turn, 0.1 in the root mean square: (positions, D).
+
+    In the paper it is 0.7, and the token embeddings are multiplied by sqrt(D); before a norm only the ratio of the two
+    counts. Ours are not multiplied, and an optimizer that moves all numbers alike must not drown the waves in them.
     """
-    frequencies = 10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-    phase = torch.arange(positions, dtype=torch.float64)[:, None] * frequencies  # (P, D/2)
-    waves = torch.stack([phase.sin(), phase.cos()], -1).flatten(1)[:, :width]
-    return (waves / width**0.5).float()
+    phase = torch.arange(positions, dtype=torch.float32)[:, None] * wave_frequencies(width)  # (P, D/2)
+    return torch.stack([phase.sin(), phase.cos()], -1).flatten(1)[:, :width] * (WAVE * 2**0.5)
 
 
 class SinusoidalPositions(nn.Module):

@@ -20,6 +20,7 @@ from unmask.batches import IGNORE, Batch
 from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import GatedFeedForward
+from unmask.layers.neighbours import OFFSETS, turned_heads
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
 from unmask.objectives.masked_language_modeling import MaskedObjective, by_row
@@ -103,6 +104,7 @@ class AutoencoderObjective(MaskedObjective):
         heads, width = settings.decoder_heads or encoder.config.heads, settings.decoder_width or encoder.width
         _check_heads(width, heads)
         self.decoder = Decoder(settings.decoder_layers, encoder.width, width, heads)
+        self.decoder.look_around(_some_hidden(encoder, vocabulary_size))
         self.settings, self.mask_id = settings, mask_id
 
     @property
@@ -178,7 +180,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.channels = width // heads
         self.projection = nn.Linear(encoder_width, width, bias=False)
-        self.mask = nn.Parameter(torch.empty(width))
+        self.mask = nn.Parameter(torch.zeros(width))
         self.layers = nn.ModuleList(DecoderLayer(width, heads) for _ in range(layers))
         self.final_norm = Norm(width)
         self.output = nn.Linear(width, encoder_width, bias=False) if width != encoder_width else nn.Identity()
@@ -197,12 +199,25 @@ class Decoder(nn.Module):
         return self.output(self.final_norm(hidden))
 
     @torch.no_grad()
+    def look_around(self, encoded: Tensor) -> None:
+        """Start the heads with a look at the neighbours, by what all hidden states (N,D) of the encoder share; what
+        stands for hidden tokens starts with as much of that as they have."""
+        known = self.projection(encoded)
+        common = known.mean(0)
+        length, shared = known.norm(dim=1).mean(), common.norm()
+        own = torch.randn_like(common)
+        own -= (own @ common) / shared**2 * common
+        self.mask.copy_(common + own * ((length**2 - shared**2).sqrt() / own.norm()))
+        part = float(self.mask.numel() ** 0.5 * shared / length)
+        for layer, offsets in zip(self.layers, OFFSETS, strict=False):
+            turned_heads(layer.attention, common / shared, part, THETA, offsets)  # type: ignore[arg-type]
+
+    @torch.no_grad()
     def _start(self) -> None:
         """Truncated normal of 0.02; what writes to the residual stream is divided by sqrt(2 layers)."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02, a=-0.06, b=0.06)
-        nn.init.trunc_normal_(self.mask, std=0.02, a=-0.06, b=0.06)
         for layer in self.layers:
             for output in (layer.attention.output, layer.feedforward.output):  # type: ignore[union-attr]
                 output.weight.mul_((2 * len(self.layers)) ** -0.5)  # type: ignore[union-attr,operator]
@@ -223,6 +238,14 @@ class DecoderLayer(nn.Module):
         attended = self.attention(self.attention_norm(hidden), by, visible, places)
         hidden = (hidden if places is None else at(hidden, places)) + attended
         return hidden + self.feedforward(self.feedforward_norm(hidden))
+
+
+@torch.no_grad()
+def _some_hidden(encoder: Any, vocabulary_size: int) -> Tensor:
+    """Hidden states (N,D) of random tokens."""
+    tokens = torch.randint(vocabulary_size, (8, min(64, encoder.config.positions)))
+    positions = torch.arange(tokens.shape[1]).expand_as(tokens)
+    return encoder(tokens, torch.ones_like(tokens), positions).flatten(0, 1)
 
 
 def _check_heads(width: int, heads: int) -> None:

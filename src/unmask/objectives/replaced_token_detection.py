@@ -38,7 +38,7 @@ class ReplacedTokenDetection:
     pairs: ClassVar = False
     gaps: ClassVar = False
 
-    generator_share: float = 0.25
+    generator_share: float = 0.5
     """how wide the generator is beside the encoder, above 0 up to 1: its heads (at least one, of as many channels each)
     and with them all its channels"""
     generator_layers: int = 0

@@ -6,6 +6,10 @@ from unmask.architectures import bert as sizes
 from unmask.config import changed
 from unmask.objectives.bert_pretraining import BertPretraining
 from unmask.run import Run
+from unmask.training.optimizers.muon import Muon
+
+# Positions that are added to the tokens are drowned by them at the default rates (docs/log.md).
+FOR_POSITIONS = Muon(learning_rate=0.02, adam_learning_rate=3e-3)
 
 
 def bert() -> Run:
@@ -57,4 +61,4 @@ def bert_pretraining() -> Run:
 
 
 def _of(name: str, architecture: sizes.Bert) -> Run:
-    return Run(name=name, architecture=architecture)
+    return Run(name=name, architecture=architecture, optimizer=FOR_POSITIONS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from unmask.architectures.bert import Bert
 from unmask.config import changed
 from unmask.objectives.replaced_token_detection import ReplacedTokenDetection
+from unmask.recipes.bert import FOR_POSITIONS
 from unmask.run import Run
 
 
 def electra() -> Run:
-    """An ELECTRA of 4 layers of 256 and a generator a quarter as wide, saved as stock ELECTRA; say data.source and a
+    """An ELECTRA of 4 layers of 256 and a generator half as wide, saved as stock ELECTRA; say data.source and a
     budget.
 
     Another encoder: architecture=modernbert; another generator: objective.generator_share, objective.generator_layers
@@ -17,6 +18,7 @@ def electra() -> Run:
     return changed(
         Run(name="electra"),
         architecture=Bert(),
+        optimizer=FOR_POSITIONS,
         objective=ReplacedTokenDetection(),
         masking={"ratio": 0.15, "ratio_end": None, "mask_share": 1.0, "random_share": 0.0},
     )
