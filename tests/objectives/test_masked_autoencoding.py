@@ -209,7 +209,9 @@ def test_the_recipe_hides_half_of_the_tokens_at_first_and_15_percent_at_the_end(
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_a_recurrent_encoder_is_refused_and_what_fits_is_named(name):
     run = changed(RECIPES.load(name)(), objective=MaskedAutoencoding())
-    with pytest.raises(SettingError, match=r"recurrent model .*: set architecture=modernbert, bert or transformer$"):
+    with pytest.raises(
+        SettingError, match=r"which architecture=\w+ cannot be told: modernbert, bert and transformer can$"
+    ):
         overridden(run, ["data.store=store"]).checked()
 
 

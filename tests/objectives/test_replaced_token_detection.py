@@ -191,7 +191,7 @@ def test_predictions_are_those_of_the_generator(objective, batch_of):
 def test_the_recipe_is_a_bert_that_shows_masks_alone_at_fifteen_percent():
     run = RECIPES.load("electra")()
     assert isinstance(run.architecture, Bert)
-    assert run.objective == ReplacedTokenDetection(generator_share=0.25, generator_layers=0, replaced_weight=50.0)
+    assert run.objective == ReplacedTokenDetection(generator_share=0.5, generator_layers=0, replaced_weight=50.0)
     assert (run.masking.ratio, run.masking.end, run.masking.mask_share) == (0.15, 0.15, 1.0)
 
 

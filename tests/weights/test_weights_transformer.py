@@ -108,17 +108,19 @@ def test_the_longest_row_of_a_stock_folder_leaves_out_what_roberta_reserves(tmp_
 
 def test_the_waves_are_those_of_the_paper_written_number_by_number():
     width, table = 6, Transformer(width=6, heads=1, positions=50).build(V).position_embedding.table
+    waves = table / (0.1 * 2**0.5)
     for position in (0, 1, 17, 49):
         for k in range(width // 2):
             angle = position / 10_000 ** (2 * k / width)
-            assert table[position, 2 * k] * math.sqrt(width) == pytest.approx(math.sin(angle), abs=1e-6)
-            assert table[position, 2 * k + 1] * math.sqrt(width) == pytest.approx(math.cos(angle), abs=1e-6)
+            assert waves[position, 2 * k] == pytest.approx(math.sin(angle), abs=1e-6)
+            assert waves[position, 2 * k + 1] == pytest.approx(math.cos(angle), abs=1e-6)
 
 
 def test_after_the_embedding_norm_it_is_the_paper_s_scaled_embedding_plus_waves():
     encoder = Transformer(width=32, heads=2, positions=40).build(V)
     tokens, _, positions = rows(0, padded=False)
-    scaled = encoder.embedding(tokens) * 32**0.5 + encoder.position_embedding.table[positions] * 32**0.5
+    size = 0.1 * 2**0.5  # of the waves, which are 1 in the paper
+    scaled = encoder.embedding(tokens) / size + encoder.position_embedding.table[positions] / size
     expected = torch.nn.functional.layer_norm(scaled, (32,), eps=1e-12)
     found = encoder.embedding_norm(encoder.embedding(tokens) + encoder.position_embedding(positions))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)

@@ -162,7 +162,7 @@ class ModernBertEncoder(nn.Module):
         for number, offsets in enumerate(OFFSETS[: self.config.layers]):
             theta = self.config.global_theta if self.config.is_global(number) else self.config.local_theta
             part = common.norm() if number == 0 else (self.width / 2) ** 0.5  # later layers have a norm of their own
-            turned_heads(self.layers[number].attention, common / common.norm(), float(part), theta, offsets)  # type: ignore[arg-type]
+            turned_heads(self.layers[number].attention, common / common.norm(), part, theta, offsets)  # type: ignore[arg-type]
 
 
 class Layer(nn.Module):

@@ -26,7 +26,9 @@ _NEAR = 0.1  # radians a token: slower waves do not tell neighbours apart
 
 
 @torch.no_grad()
-def turned_heads(attention: SelfAttention, common: Tensor, part: float, theta: float, offsets: Sequence[int]) -> None:
+def turned_heads(
+    attention: SelfAttention, common: Tensor, part: Tensor | float, theta: float, offsets: Sequence[int]
+) -> None:
     """Let rotary heads look `offsets` (in turn) tokens on, whatever the tokens are.
 
     Queries and keys get one vector from what all hidden states have in common, the queries turned by the offset: a

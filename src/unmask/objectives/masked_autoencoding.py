@@ -104,7 +104,8 @@ class AutoencoderObjective(MaskedObjective):
         heads, width = settings.decoder_heads or encoder.config.heads, settings.decoder_width or encoder.width
         _check_heads(width, heads)
         self.decoder = Decoder(settings.decoder_layers, encoder.width, width, heads)
-        self.decoder.look_around(_some_hidden(encoder, vocabulary_size))
+        if not self.decoder.mask.is_meta:  # transformers builds models without numbers before it loads them
+            self.decoder.look_around(_some_hidden(encoder, vocabulary_size))
         self.settings, self.mask_id = settings, mask_id
 
     @property
