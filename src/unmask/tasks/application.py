@@ -87,7 +87,7 @@ class Application:
             raise ModelError(f"{name} has no head for a task: fine-tune it first with unmask finetune {name} TASK")
         task, data = _settings(folder)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model = TaskModel.load(folder, task.kind)
+        model = task.loaded(folder)
         model.module.to(device)
         return cls(task, model, data, device)
 
@@ -134,7 +134,7 @@ class _Predictor:
         self.module = module
 
     def logits(self, batch: Any) -> torch.Tensor:
-        return self.module(batch.inputs, batch.groups, batch.positions, batch.places, batch.types)
+        return batch.through(self.module)
 
 
 def _settings(folder: Path) -> tuple[Task, TaskData]:

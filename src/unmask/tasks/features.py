@@ -10,9 +10,10 @@ Shapes: B rows, T tokens in the longest, K places asked in a row, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from torch import Tensor
 from unmask.batches import IGNORE
 from unmask.seeding import keys
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits (B,K,L) float32, targets (B,K) or (B,K,L)) -> the summed loss over what is asked"""
 ROUND_UP = 8
 """Rows are padded to a multiple of this, so that few shapes occur."""
 POOL = 64
@@ -72,6 +75,10 @@ class TaskBatch:
     def shape(self) -> tuple[int, int]:
         """Rows and their length: what decides how many operations a batch takes."""
         return len(self), self.inputs.shape[1]
+
+    def through(self, module: Any) -> Tensor:
+        """What a module makes of the rows: logits (B,K,L)."""
+        return module(self.inputs, self.groups, self.positions, self.places, self.types)
 
     @property
     def figures(self) -> dict[str, float]:

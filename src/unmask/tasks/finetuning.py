@@ -25,8 +25,8 @@ from unmask.config import from_dict, to_dict
 from unmask.errors import DataError, ModelError, UnmaskError
 from unmask.seeding import keys, text_key
 from unmask.tasks.features import Feature, FeatureBatches
-from unmask.tasks.models import Base, StockLabeller, TaskModel, TaskObjective
-from unmask.tasks.predicting import logits_of, loss_of
+from unmask.tasks.models import Base, TaskModel, TaskObjective
+from unmask.tasks.predicting import logits_of
 from unmask.tasks.publishing import Published, publish
 from unmask.tasks.settings import Finetuning
 from unmask.tasks.task import Task
@@ -118,10 +118,10 @@ def _all_seeds(folder: Path, display: Display | None) -> Published:
             done.append(resume(place, display))
         else:
             done.append(_started(replace(run, seed=seed, name=name), place, display))
-    best = max(done, key=lambda each: each.figures["validation"][run.task.aim])
+    best = max(done, key=lambda each: each.figures["validation"][each.aim])
     figures = together([each.figures for each in done])
     stages.write_json(folder / SEEDS, record | {"figures": figures, "best": best.folder.name})
-    return Published(folder, figures, best.baselines)
+    return Published(folder, figures, best.baselines, best.aim)
 
 
 def together(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -147,11 +147,12 @@ def _trained(folder: Path, me: World, display: Display | None) -> Published:
         return finished
     run = saved(folder / "run.json")
     examples = Examples.read(run)
+    run = replace(run, task=run.task.settled(examples.train, examples.validation))
     machine = stages.machine(run, folder, me)
     model = _model(run, examples)
     model.module.to(machine.device)
     limit = min(run.data.row_length or model.limit, model.limit)
-    batches = FeatureBatches(
+    batches = run.task.batches(
         _features(run.task, examples.train, model, limit, "training"),
         run.training.batch_size,
         run.seed,
@@ -221,8 +222,7 @@ def _model(run: Finetuning, examples: Examples) -> TaskModel:
     task = run.task
     torch.manual_seed(run.seed)
     task.warn(examples.train)
-    pooling = getattr(task, "pooling", "auto")
-    model = Base.of(run.model).labeller(task.kind, examples.labels, pooling, run.tuning.dropout, task.problem_type)
+    model = task.model(Base.of(run.model), examples.labels, run.tuning.dropout)
     if (bias := task.start(examples.train, examples.labels)) is not None:
         model.start_at(bias)
     return model
@@ -258,9 +258,11 @@ def _fit(
     objective.train()  # what is loaded comes ready to predict
     if not any(parameter.requires_grad for name, parameter in objective.named_parameters() if "head" not in name):
         console.say("all layers of the encoder are frozen: the head alone learns")
-    if isinstance(model.module, StockLabeller):
-        model.module.dtype = machine.dtype
-    masters = Masters(objective, torch.float32 if isinstance(model.module, StockLabeller) else machine.dtype)
+    module: Any = model.module
+    stock = getattr(module, "stock", False)  # a class of transformers is computed by autocast
+    if stock:
+        module.dtype = machine.dtype
+    masters = Masters(objective, torch.float32 if stock else machine.dtype)
     optimizer = AdamW(tuning.rate(model.base.config.hidden_size), beta2=0.999, weight_decay=tuning.weight_decay)
     if display is not None and me.first:
         budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)
@@ -308,5 +310,5 @@ def _evaluated(
     logits = logits_of(objective, features, model.base.pad_id, device)
     objective.train()
     answers = task.answers(examples, features, logits, model.labels)
-    loss = loss_of(objective.loss, features, logits)
+    loss = task.mean_loss(objective.loss, features, logits)
     return {"validation_loss": loss, **task.figures(examples, answers, model.labels)}, None

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,8 @@ from unmask import models
 from unmask.batches import IGNORE
 from unmask.errors import ModelError
 from unmask.layers.attention import at
-from unmask.tasks.features import TaskBatch
+from unmask.tasks.features import Loss, TaskBatch
 from unmask.tasks.framing import Frame, frame_of, padding_of
-from unmask.tasks.task import Loss
 from unmask.tokens.tokenizer import Tokenizer
 from unmask.weights.labelled import (
     ENDINGS,
@@ -111,6 +110,8 @@ class Base:
 
 class StockLabeller(nn.Module):
     """A class of transformers with a head, under the interface of ours."""
+
+    stock: ClassVar = True
 
     def __init__(self, module: Any, kind: str) -> None:
         super().__init__()
@@ -254,7 +255,7 @@ class TaskObjective(nn.Module):
 
     def logits(self, batch: TaskBatch) -> Tensor:
         """(B,K,L) in float32."""
-        return self.model(batch.inputs, batch.groups, batch.positions, batch.places, batch.types)
+        return batch.through(self.model)
 
 
 def depths_of(names: Sequence[str]) -> dict[str, int]:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unmask.tasks.features import Feature, by_length, collated
-from unmask.tasks.task import Loss
+from unmask.tasks.features import Feature, Loss, by_length, collated
 
 TOKENS = 8192
 """Tokens that go through a model at once, padding included."""

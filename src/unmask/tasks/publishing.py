@@ -33,6 +33,8 @@ class Published:
     """{"validation": {name: figure}, "test": ..., "test.NAME": ...}"""
     baselines: dict[str, Any]
     """{baseline: {name: figure}}, on the last set of these"""
+    aim: str = ""
+    """the figure by which the best checkpoint was chosen"""
 
     @classmethod
     def found(cls, folder: Path) -> Published | None:
@@ -41,7 +43,7 @@ class Published:
         if not path.is_file():
             return None
         data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(folder, data["figures"], data["baselines"])
+        return cls(folder, data["figures"], data["baselines"], data["aim"])
 
 
 def publish(
@@ -70,10 +72,11 @@ def publish(
     baselines = dict(run.task.baselines(train, sets[last], model.labels))
     _write_report(run, folder / "report", model, figures, baselines, last, sets[last], answers[last])
     shutil.copy(folder / "report" / "README.md", temporary / "README.md")
-    stages.write_json(temporary / FIGURES, {"figures": figures, "baselines": baselines, "step": fit.best[1]})
+    told = {"figures": figures, "baselines": baselines, "aim": run.task.aim, "step": fit.best[1]}
+    stages.write_json(temporary / FIGURES, told)
     shutil.copy(folder / "run.json", temporary / "run.json")
     os.replace(temporary, folder / "model")
-    return Published(folder, figures, baselines)
+    return Published(folder, figures, baselines, run.task.aim)
 
 
 def _write_report(

@@ -9,20 +9,23 @@ Shapes: B rows, K places asked in a row, L labels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from torch import Tensor
 
-from unmask.tasks.features import Feature
+from unmask.tasks.features import Feature, FeatureBatches, Loss
 from unmask.tasks.framing import Frame
+from unmask.tasks.predicting import loss_of
 from unmask.tasks.tables import Columns
 from unmask.tokens.tokenizer import Tokenizer
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""(logits (B,K,L) float32, targets (B,K) or (B,K,L)) -> the summed loss over what is asked"""
+if TYPE_CHECKING:
+    from unmask.tasks.models import Base, TaskModel
+
+__all__ = ["Answer", "Figures", "Loss", "Task"]
+
 Figures = dict[str, float]
 Answer = dict[str, Any]
 
@@ -64,6 +67,22 @@ class Task(ABC):
     def warn(self, examples: Sequence[Any]) -> None:  # noqa: B027 (a task may have nothing to say)
         """Say what a person should know of the training examples."""
 
+    def settled(self, train: Sequence[Any], held_out: Sequence[Any]) -> Self:
+        """The task with what its settings leave open decided by the examples; DataError when these do not fit."""
+        return self
+
+    # ------------------------------------------------------------ the model
+
+    def model(self, base: Base, labels: Sequence[str], dropout: float) -> TaskModel:
+        """What is trained: a pretrained model with a new head, by default one for labels (seed torch first)."""
+        return base.labeller(self.kind, labels, getattr(self, "pooling", "auto"), dropout, self.problem_type)
+
+    def loaded(self, folder: Path) -> TaskModel:
+        """What the model's `save` wrote, ready to predict; ModelError when it cannot be loaded."""
+        from unmask.tasks.models import TaskModel  # which needs this file
+
+        return TaskModel.load(folder, self.kind)
+
     # ------------------------------------------------------------ to the model and back
 
     @abstractmethod
@@ -72,9 +91,17 @@ class Task(ABC):
     ) -> tuple[list[Feature], int]:
         """The rows of the examples, each at most `limit` tokens, with what is asked; and how many examples were cut."""
 
+    def batches(self, features: Sequence[Feature], batch_size: int, seed: int, pad_id: int) -> FeatureBatches:
+        """The endless sequence of batches that is trained on."""
+        return FeatureBatches(features, batch_size, seed, pad_id)
+
     @abstractmethod
     def loss(self, examples: Sequence[Any], labels: Sequence[str]) -> Loss:
         """The loss, as the training examples shape it."""
+
+    def mean_loss(self, loss: Loss, features: Sequence[Feature], logits: Sequence[np.ndarray]) -> float:
+        """The mean loss of held-out rows. logits: (K,L) of each feature."""
+        return loss_of(loss, features, logits)
 
     def start(self, examples: Sequence[Any], labels: Sequence[str]) -> np.ndarray | None:
         """The bias (L,) that the last layer starts from; None: zeros."""
