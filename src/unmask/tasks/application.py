@@ -22,7 +22,6 @@ from unmask.layers.packed import PackedLinears
 from unmask.models import resolved
 from unmask.tasks import TASKS
 from unmask.tasks.models import TaskModel
-from unmask.tasks.predicting import logits_of
 from unmask.tasks.settings import TaskData
 from unmask.tasks.task import Answer, Task
 from unmask.weights.labelled import ENDINGS
@@ -123,18 +122,8 @@ class Application:
         if shortened:
             console.warn(f"{shortened:,} of {len(examples):,} texts are longer than {limit} tokens and were cut")
         with torch.inference_mode(), PackedLinears():
-            logits = logits_of(_Predictor(self.model.module), features, base.pad_id, self.device, done)
-        return self.task.answers(examples, features, logits, self.labels)
-
-
-class _Predictor:
-    """A labeller as `logits_of` asks it."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
-
-    def logits(self, batch: Any) -> torch.Tensor:
-        return batch.through(self.module)
+            outputs = self.model.outputs(features, self.device, done)
+        return self.task.answers(examples, features, outputs, self.labels)
 
 
 def _settings(folder: Path) -> tuple[Task, TaskData]:

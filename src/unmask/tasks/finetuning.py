@@ -26,7 +26,6 @@ from unmask.errors import DataError, ModelError, UnmaskError
 from unmask.seeding import keys, text_key
 from unmask.tasks.features import Feature, FeatureBatches
 from unmask.tasks.models import Base, TaskModel, TaskObjective
-from unmask.tasks.predicting import logits_of
 from unmask.tasks.publishing import Published, publish
 from unmask.tasks.settings import Finetuning
 from unmask.tasks.task import Task
@@ -235,7 +234,7 @@ def _features(task: Task, examples: Sequence[Any], model: TaskModel, limit: int,
     if shortened:
         console.warn(
             f"{shortened:,} of {len(examples):,} {what} examples are longer than {limit} tokens and were cut: "
-            "raise data.row_length, or read all of them with task.long=windows"
+            "raise data.row_length" + (", or read all of them with task.long=windows" if hasattr(task, "long") else "")
         )
     return features
 
@@ -254,7 +253,7 @@ def _fit(
     """The training loop over everything that was made before."""
     tuning, task = run.tuning, run.task
     loss = task.loss(examples.train, model.labels)
-    objective = TaskObjective(model, loss, tuning.layer_decay, tuning.frozen_layers)
+    objective = model.objective(loss, tuning.layer_decay, tuning.frozen_layers)
     objective.train()  # what is loaded comes ready to predict
     if not any(parameter.requires_grad for name, parameter in objective.named_parameters() if "head" not in name):
         console.say("all layers of the encoder are frozen: the head alone learns")
@@ -270,7 +269,8 @@ def _fit(
         display.start(run, model_parameters=masters.weights.numel(), budget=budget)
         display.message(
             f"{len(examples.train):,} training and {len(examples.validation):,} validation examples, "
-            f"{len(model.labels)} outputs; peak learning rate {optimizer.learning_rate:.1e}"
+            f"{f'{len(model.labels)} outputs; ' if model.labels else ''}"
+            f"peak learning rate {optimizer.learning_rate:.1e}"
         )
     validation = _features(task, examples.validation, model, limit, "validation")
     return Fit(
@@ -307,8 +307,8 @@ def _evaluated(
 ) -> tuple[dict[str, Any], None]:
     """The figures of the model as it is now, for metrics.jsonl."""
     objective.eval()
-    logits = logits_of(objective, features, model.base.pad_id, device)
+    outputs = model.outputs(features, device)
     objective.train()
-    answers = task.answers(examples, features, logits, model.labels)
-    loss = task.mean_loss(objective.loss, features, logits)
+    answers = task.answers(examples, features, outputs, model.labels)
+    loss = task.mean_loss(objective.loss, features, outputs)
     return {"validation_loss": loss, **task.figures(examples, answers, model.labels)}, None

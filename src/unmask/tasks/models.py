@@ -11,7 +11,7 @@ Shapes: B rows, T tokens, K places asked in a row, L labels.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +25,9 @@ from unmask import models
 from unmask.batches import IGNORE
 from unmask.errors import ModelError
 from unmask.layers.attention import at
-from unmask.tasks.features import Loss, TaskBatch
+from unmask.tasks.features import Feature, Loss, TaskBatch
 from unmask.tasks.framing import Frame, frame_of, padding_of
+from unmask.tasks.predicting import logits_of
 from unmask.tokens.tokenizer import Tokenizer
 from unmask.weights.labelled import (
     ENDINGS,
@@ -200,6 +201,16 @@ class TaskModel:
         """The longest row in tokens."""
         return self.base.limit(self.module)
 
+    def objective(self, loss: Loss | None, layer_decay: float, frozen_layers: int) -> TaskObjective:
+        """The module with its loss, as `fit` trains it."""
+        return TaskObjective(self, loss, layer_decay, frozen_layers)
+
+    def outputs(
+        self, features: Sequence[Feature], device: torch.device | str, done: Callable[[int], None] | None = None
+    ) -> list[Any]:
+        """What the model says of each feature: logits (K,L) float32. done: told how many are ready, batch by batch."""
+        return logits_of(self.module, features, self.base.pad_id, device, done)
+
     def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """Write the folder of the stock class, tokenizer included. weights: by the module's names."""
         if isinstance(self.module, Labeller):
@@ -233,7 +244,7 @@ class TaskObjective(nn.Module):
 
     weights = {"task": 1.0}  # noqa: RUF012 (the contract of objectives)
 
-    def __init__(self, model: TaskModel, loss: Loss, layer_decay: float = 1.0, frozen_layers: int = 0) -> None:
+    def __init__(self, model: TaskModel, loss: Loss | None, layer_decay: float = 1.0, frozen_layers: int = 0) -> None:
         """layer_decay: each layer learns at this share of the rate of the one above. frozen_layers: the lowest ones,
         and the embeddings below them, that do not learn."""
         super().__init__()
@@ -251,11 +262,8 @@ class TaskObjective(nn.Module):
 
     def forward(self, batch: TaskBatch) -> dict[str, Tensor]:
         """The summed loss."""
-        return {"task": self.loss(self.logits(batch), batch.targets)}
-
-    def logits(self, batch: TaskBatch) -> Tensor:
-        """(B,K,L) in float32."""
-        return batch.through(self.model)
+        assert self.loss is not None
+        return {"task": self.loss(batch.through(self.model), batch.targets)}
 
 
 def depths_of(names: Sequence[str]) -> dict[str, int]:

@@ -18,19 +18,19 @@ TOKENS = 8192
 
 
 def logits_of(
-    objective: Any,
+    module: Any,
     features: Sequence[Feature],
     pad_id: int,
     device: torch.device | str,
     done: Callable[[int], None] | None = None,
 ) -> list[np.ndarray]:
-    """The logits (K,L) float32 of each feature, in their order. objective: has `logits(batch)`; done: told how many
-    rows are ready after each batch."""
+    """The logits (K,L) float32 of each feature, in their order. module: a labeller; done: told how many rows are ready
+    after each batch."""
     result: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(features)
     for numbers in by_length(features, TOKENS):
         chosen = [features[number] for number in numbers]
         with torch.inference_mode():
-            logits = objective.logits(collated(chosen, numbers, pad_id).to(device)).float().cpu().numpy()
+            logits = collated(chosen, numbers, pad_id).to(device).through(module).float().cpu().numpy()
         for number, feature, row in zip(numbers, chosen, logits, strict=True):
             result[number] = row[: len(feature.places)]
         if done is not None:

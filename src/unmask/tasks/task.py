@@ -95,13 +95,14 @@ class Task(ABC):
         """The endless sequence of batches that is trained on."""
         return FeatureBatches(features, batch_size, seed, pad_id)
 
-    @abstractmethod
-    def loss(self, examples: Sequence[Any], labels: Sequence[str]) -> Loss:
-        """The loss, as the training examples shape it."""
+    def loss(self, examples: Sequence[Any], labels: Sequence[str]) -> Loss | None:
+        """The loss, as the training examples shape it; None: the objective of the task's model has one of its own."""
+        return None
 
-    def mean_loss(self, loss: Loss, features: Sequence[Feature], logits: Sequence[np.ndarray]) -> float:
-        """The mean loss of held-out rows. logits: (K,L) of each feature."""
-        return loss_of(loss, features, logits)
+    def mean_loss(self, loss: Loss | None, features: Sequence[Feature], outputs: Sequence[Any]) -> float:
+        """The mean loss of held-out rows. outputs: (K,L) logits of each feature, unless the task's model gives others."""
+        assert loss is not None
+        return loss_of(loss, features, outputs)
 
     def start(self, examples: Sequence[Any], labels: Sequence[str]) -> np.ndarray | None:
         """The bias (L,) that the last layer starts from; None: zeros."""
@@ -109,9 +110,10 @@ class Task(ABC):
 
     @abstractmethod
     def answers(
-        self, examples: Sequence[Any], features: Sequence[Feature], logits: Sequence[np.ndarray], labels: Sequence[str]
+        self, examples: Sequence[Any], features: Sequence[Feature], logits: Sequence[Any], labels: Sequence[str]
     ) -> list[Answer]:
-        """What a model says of each example, as JSON would hold it. logits: (K,L) of each feature."""
+        """What a model says of each example, as JSON would hold it. logits: (K,L) of each feature, or what else the
+        task's model gives as its `outputs`."""
 
     # ------------------------------------------------------------ how good it is
 
