@@ -100,7 +100,7 @@ class Task(ABC):
         return None
 
     def mean_loss(self, loss: Loss | None, features: Sequence[Feature], outputs: Sequence[Any]) -> float:
-        """The mean loss of held-out rows. outputs: (K,L) logits of each feature, unless the task's model gives others."""
+        """The mean loss of held-out rows. outputs: (K,L) logits of each feature, or what the model gives."""
         assert loss is not None
         return loss_of(loss, features, outputs)
 
