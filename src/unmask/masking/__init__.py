@@ -47,7 +47,7 @@ class Masked(NamedTuple):
 class Masking:
     """Which tokens are masked, how many, and what replaces them."""
 
-    selection: Any = choice(SELECTIONS, "uniform")
+    selection: Any = choice(SELECTIONS, "whole_word")
     ratio: float = 0.3
     """share of a row's tokens that is asked, between 0 and 1 (at the start of training; all the way when it is set
     without `ratio_end` and `schedule`)"""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from unmask.architectures import bert as sizes
 from unmask.config import changed
+from unmask.masking.selections.uniform import Uniform
 from unmask.objectives.bert_pretraining import BertPretraining
 from unmask.run import Run
-from unmask.training.optimizers.muon import Muon
-
-# Positions that are added to the tokens are drowned by them at the default rates (docs/log.md).
-FOR_POSITIONS = Muon(learning_rate=0.02, adam_learning_rate=3e-3)
 
 
 def bert() -> Run:
@@ -55,10 +52,10 @@ def bert_pretraining() -> Run:
     return changed(
         _of("bert-pretraining", sizes.Bert()),
         data={"packing": "pairs"},
-        masking={"ratio": 0.15, "ratio_end": None},
+        masking={"selection": Uniform(), "ratio": 0.15, "ratio_end": None},
         objective=BertPretraining(),
     )
 
 
 def _of(name: str, architecture: sizes.Bert) -> Run:
-    return Run(name=name, architecture=architecture, optimizer=FOR_POSITIONS)
+    return Run(name=name, architecture=architecture)

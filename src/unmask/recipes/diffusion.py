@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unmask.config import changed
+from unmask.masking.selections.uniform import Uniform
 from unmask.objectives.masked_diffusion import MaskedDiffusion
 from unmask.run import Run
 
@@ -15,5 +16,12 @@ def diffusion() -> Run:
     return changed(
         Run(name="diffusion"),
         objective=MaskedDiffusion(),
-        masking={"ratio": 0.999, "ratio_end": 0.001, "schedule": "uniform", "mask_share": 1.0, "random_share": 0.0},
+        masking={
+            "selection": Uniform(),  # every token by itself, as the theory has it
+            "ratio": 0.999,
+            "ratio_end": 0.001,
+            "schedule": "uniform",
+            "mask_share": 1.0,
+            "random_share": 0.0,
+        },
     )

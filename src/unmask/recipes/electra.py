@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unmask.architectures.bert import Bert
 from unmask.config import changed
+from unmask.masking.selections.uniform import Uniform
 from unmask.objectives.replaced_token_detection import ReplacedTokenDetection
-from unmask.recipes.bert import FOR_POSITIONS
 from unmask.run import Run
 
 
@@ -18,7 +18,12 @@ def electra() -> Run:
     return changed(
         Run(name="electra"),
         architecture=Bert(),
-        optimizer=FOR_POSITIONS,
         objective=ReplacedTokenDetection(),
-        masking={"ratio": 0.15, "ratio_end": None, "mask_share": 1.0, "random_share": 0.0},
+        masking={
+            "selection": Uniform(),
+            "ratio": 0.15,
+            "ratio_end": None,
+            "mask_share": 1.0,
+            "random_share": 0.0,
+        },
     )

@@ -23,7 +23,7 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 class Muon:
     """Muon on hidden matrices, AdamW on the rest."""
 
-    learning_rate: float = 0.03
+    learning_rate: float = 0.02
     """peak learning rate of hidden matrices: the size of an update, whatever the gradient"""
     momentum: float = 0.95
     """decay of the mean of gradients, looked ahead (Nesterov)"""
@@ -31,7 +31,7 @@ class Muon:
     """share of a hidden matrix that is taken off, times the learning rate"""
     newton_schulz_steps: int = 5
     """turns of the orthogonalising iteration"""
-    adam_learning_rate: float = 6e-3
+    adam_learning_rate: float = 3e-3
     """peak learning rate of embeddings, norms and biases"""
     adam_beta1: float = 0.9
     """their decay of the mean of gradients"""
