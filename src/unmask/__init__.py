@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unmask.recipes.distillation import distill
     from unmask.run import Run, pretrain, resume
     from unmask.tasks.application import Application
+    from unmask.tasks.embedder import embed
     from unmask.tasks.finetuning import finetune
     from unmask.tasks.settings import Finetuning
     from unmask.tokens.build import prepare
@@ -44,6 +45,7 @@ _HOMES = {
     "Finetuning": "unmask.tasks.settings",
     "finetune": "unmask.tasks.finetuning",
     "Application": "unmask.tasks.application",
+    "embed": "unmask.tasks.embedder",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "compare",
     "compare_models",
     "distill",
+    "embed",
     "evaluate",
     "finetune",
     "load",

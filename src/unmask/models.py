@@ -103,6 +103,10 @@ class Model:
         """Texts that begin with a prompt, or fill its blanks: `unmask.generation.generate.generate` with this model."""
         return import_module("unmask.generation.generate").generate(self, prompt, **settings)
 
+    def embed(self, texts: str | list[str], **settings: Any) -> np.ndarray:
+        """Vectors of texts: `unmask.tasks.embedder.embed` with this model."""
+        return import_module("unmask.tasks.embedder").embed(self, texts, **settings)
+
     def score(self, text: str | list[str], **settings: Any) -> Any:
         """How likely a text is (or several): `unmask.evaluation.pseudo_likelihood.score` with this model."""
         return import_module("unmask.evaluation.pseudo_likelihood").score(self, text, **settings)

@@ -50,7 +50,7 @@ def command(
     if (data is None) == (not texts):
         raise SettingError("which texts? unmask predict RUN TEXT, or --data FILE, or - for lines of standard input")
     application = Application.load(model)
-    with _bar() as done:
+    with progress() as done:
         if data is not None:
             named = {} if column is None else {"text": column}
             found, answers = application.predict_file(data, done, **named)
@@ -63,7 +63,7 @@ def command(
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int], None] | None]:
+def progress() -> Iterator[Callable[[int], None] | None]:
     """A progress bar of rows on a terminal."""
     if console.quiet() or not console.live(sys.stderr):
         yield None
@@ -97,6 +97,9 @@ def _line(record: dict[str, Any]) -> str:
     if "tags" in record:
         pairs = zip(record["words"], record["tags"], strict=True)
         return " ".join(f"{escape(word)}[dim]/{escape(tag)}[/dim]" for word, tag in pairs)
+    if "embedding" in record:
+        vector = record["embedding"]
+        return f"{' '.join(f'{number:.3f}' for number in vector[:4])} ... ({len(vector)})  [dim]{text}[/dim]"
     if "labels" in record:
         return f"[bold]{escape(', '.join(record['labels']) or '–')}[/bold]  [dim]{text}[/dim]"
     label = f"[bold]{escape(record['label'])}[/bold]  " if "label" in record else ""

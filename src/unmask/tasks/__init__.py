@@ -13,5 +13,6 @@ TASKS = Menu(
         "classification": "unmask.tasks.classification:Classification",
         "regression": "unmask.tasks.regression:Regression",
         "token_classification": "unmask.tasks.token_classification:TokenClassification",
+        "embeddings": "unmask.tasks.embeddings:Embeddings",
     },
 )

@@ -22,6 +22,7 @@ from unmask.layers.packed import PackedLinears
 from unmask.models import resolved
 from unmask.tasks import TASKS
 from unmask.tasks.models import TaskModel
+from unmask.tasks.sentence_folder import MODULES
 from unmask.tasks.settings import TaskData
 from unmask.tasks.task import Answer, Task
 from unmask.weights.labelled import ENDINGS
@@ -45,7 +46,7 @@ def application_folder(name: str | Path) -> Path | None:
     if _is_unfinished_task(folder):
         raise ModelError(f"{folder} is not finished: go on with unmask finetune --resume {folder}")
     found = folder if (folder / "config.json").exists() else folder / "model"
-    if (found / SETTINGS).exists():
+    if (found / SETTINGS).exists() or (found / MODULES).exists():
         return found
     if not (found / "config.json").exists():
         return None
@@ -129,6 +130,8 @@ class Application:
 def _settings(folder: Path) -> tuple[Task, TaskData]:
     """What task.json says, or for a stock folder what its config.json lets one guess."""
     path = folder / SETTINGS
+    if not path.exists() and (folder / MODULES).exists():
+        return TASKS.load("embeddings")(), TaskData()
     if not path.exists():
         kind = _kind_of(folder)
         problem = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("problem_type")

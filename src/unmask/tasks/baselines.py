@@ -73,7 +73,7 @@ def tfidf_logistic(
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    vectors = _vectorizer()
+    vectors = vectorizer()
     seen = vectors.fit_transform(map(_joined, train[:MOST]))
     targets: Any = indicators(known[:MOST], labels)
     model: Any = LogisticRegression(C=10, max_iter=1000)
@@ -92,7 +92,7 @@ def tfidf_numbers(train: Sequence[Row], known: Sequence[float], examples: Sequen
     """For pairs the cosine of their TF-IDF vectors, for single texts ridge regression over them; and its name."""
     from sklearn.linear_model import Ridge
 
-    vectors = _vectorizer()
+    vectors = vectorizer()
     seen = vectors.fit_transform(map(_joined, train[:MOST]))
     if examples[0].second is None:
         model = Ridge().fit(seen, known[:MOST])
@@ -102,7 +102,8 @@ def tfidf_numbers(train: Sequence[Row], known: Sequence[float], examples: Sequen
     return "TF-IDF cosine", np.asarray(first.multiply(second).sum(1)).ravel().tolist()
 
 
-def _vectorizer() -> Any:
+def vectorizer() -> Any:
+    """Words and pairs of words as TF-IDF weights, by scikit-learn."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(tokenizer=_words, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)  # type: ignore[arg-type]

@@ -311,4 +311,5 @@ def _evaluated(
     objective.train()
     answers = task.answers(examples, features, outputs, model.labels)
     loss = task.mean_loss(objective.loss, features, outputs)
-    return {"validation_loss": loss, **task.figures(examples, answers, model.labels)}, None
+    told = {} if loss is None else {"validation_loss": loss}
+    return told | task.figures(examples, answers, model.labels), None

@@ -91,6 +91,10 @@ class Base:
         """The longest row in tokens."""
         if isinstance(module, Labeller):
             return module.encoder.config.positions
+        return self.stock_limit(module)
+
+    def stock_limit(self, module: nn.Module) -> int:
+        """The same of a class of transformers."""
         positions = getattr(self.config, "max_position_embeddings", None)
         return models.row_limit(module, {"max_position_embeddings": positions})
 
@@ -179,7 +183,8 @@ class TaskModel:
     """A labeller with what its folder says of it."""
 
     base: Base
-    module: Labeller | StockLabeller
+    module: Any
+    """a Labeller, a StockLabeller, or what else a task trains under their interface"""
     labels: tuple[str, ...]
     problem: str | None
 

@@ -23,11 +23,12 @@ def logits_of(
     pad_id: int,
     device: torch.device | str,
     done: Callable[[int], None] | None = None,
+    tokens: int = TOKENS,
 ) -> list[np.ndarray]:
     """The logits (K,L) float32 of each feature, in their order. module: a labeller; done: told how many rows are ready
-    after each batch."""
+    after each batch; tokens: so many go through the model at once, padding included."""
     result: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(features)
-    for numbers in by_length(features, TOKENS):
+    for numbers in by_length(features, tokens):
         chosen = [features[number] for number in numbers]
         with torch.inference_mode():
             logits = collated(chosen, numbers, pad_id).to(device).through(module).float().cpu().numpy()

@@ -58,7 +58,9 @@ def read_rows(path: str, columns: Columns, labels: Sequence[str] | None) -> list
     DataError, with file and line, for a missing column, a line that cannot be read, an empty text, and an empty file.
     """
     rows = [
-        Row(_text(record, found.text, place), _second(record, found.second, place), _label(record, found.label), place)
+        Row(
+            text_in(record, found.text, place), _second(record, found.second, place), _label(record, found.label), place
+        )
         for record, found, place in _found(path, columns, labels)
     ]
     if not rows:
@@ -70,7 +72,7 @@ def _found(
     path: str, columns: Columns, labels: Sequence[str] | None
 ) -> Iterator[tuple[Mapping[str, Any], Columns, str]]:
     found = None
-    for number, record in _records(path, columns):
+    for number, record in records(path, columns):
         place = f"{path}:{number}"
         if found is None:
             found = resolved(record, columns, labels, place)
@@ -118,7 +120,7 @@ def _listed(names: Sequence[str]) -> str:
 # ---------------------------------------------------------------- records
 
 
-def _records(path: str, columns: Columns) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def records(path: str, columns: Columns) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(line number, record) of a file, by its suffix."""
     suffix = suffix_of(path)
     if not Path(path).is_file():
@@ -184,7 +186,8 @@ def _numbered(columns: Columns, header: Sequence[str]) -> bool:
 # ---------------------------------------------------------------- cells
 
 
-def _text(record: Mapping[str, Any], column: str | None, place: str) -> str:
+def text_in(record: Mapping[str, Any], column: str | None, place: str) -> str:
+    """The text of a cell; DataError when it is empty or none."""
     value = record.get(column or "")
     if not isinstance(value, str):
         raise DataError(f"{place}: '{column}' holds {_kind(value)} where a text is needed")
@@ -194,7 +197,7 @@ def _text(record: Mapping[str, Any], column: str | None, place: str) -> str:
 
 
 def _second(record: Mapping[str, Any], column: str | None, place: str) -> str | None:
-    return None if column is None else _text(record, column, place)
+    return None if column is None else text_in(record, column, place)
 
 
 def _label(record: Mapping[str, Any], column: str | None) -> Any:

@@ -99,8 +99,9 @@ class Task(ABC):
         """The loss, as the training examples shape it; None: the objective of the task's model has one of its own."""
         return None
 
-    def mean_loss(self, loss: Loss | None, features: Sequence[Feature], outputs: Sequence[Any]) -> float:
-        """The mean loss of held-out rows. outputs: (K,L) logits of each feature, or what the model gives."""
+    def mean_loss(self, loss: Loss | None, features: Sequence[Feature], outputs: Sequence[Any]) -> float | None:
+        """The mean loss of held-out rows, None where it says nothing. outputs: (K,L) logits of each feature, or what
+        the model gives."""
         assert loss is not None
         return loss_of(loss, features, outputs)
 
