@@ -36,11 +36,11 @@ MAY_IMPORT["models"] = {"tokens", "layers", "weights", "objectives"}
 MAY_IMPORT["start"] = {"tokens", "weights", "models", "architectures"}
 MAY_IMPORT["evaluation"] = set(MAY_IMPORT) - CORE - {"training"}
 MAY_IMPORT["generation"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
-MAY_IMPORT["understanding"] = set(MAY_IMPORT) - CORE - {"training", "evaluation"}
 MAY_IMPORT["report"] = {"training", "evaluation"}
 MAY_IMPORT["teaching"] = {"models", *MAY_IMPORT["models"], "batches"}
 MAY_IMPORT["run"] = MAY_IMPORT["stages"] = set(MAY_IMPORT) - CORE | {"stages"}
 MAY_IMPORT["tasks"] = set(MAY_IMPORT) - CORE - {"run"}
+MAY_IMPORT["understanding"] = {*MAY_IMPORT["generation"], "generation", "tasks"}
 for above in ("recipes", "comparison", "adaptation", "doctor", "cli"):
     MAY_IMPORT[above] = set(MAY_IMPORT) - CORE
 

@@ -37,6 +37,36 @@ def test_words_with_parts_of_speech_and_a_comment_line(tmp_path):
     assert found == [("The County", ["The", "County"], ("at", "nn-tl"))]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "# doc = ca01\nThe_AT Fulton_NP\n\nand/or_CC\n",
+            [("The Fulton", ["The", "Fulton"], ("AT", "NP")), ("and/or", ["and/or"], ("CC",))],
+        ),
+        (
+            "[中央/n 电视台/n]nt １９９８年/t\n江/nr 泽民/nr ，/w\n",
+            [
+                ("中央电视台１９９８年", ["中央", "电视台", "１９９８年"], ("n", "n", "t")),
+                ("江泽民，", ["江", "泽民", "，"], ("nr", "nr", "w")),
+            ],
+        ),
+    ],
+    ids=["Brown", "People's Daily"],
+)
+def test_words_with_their_tags_on_a_line_are_a_sentence(tmp_path, text, expected):
+    assert read(tmp_path, "a.txt", text) == expected
+
+
+def test_a_word_without_its_tag_on_a_line_of_others_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"a\.txt:4: 'fox' has no tag; each word needs one, as in the lines before"):
+        read(tmp_path, "a.txt", "a/DT\nb/DT\nc/DT\nthe/DT fox\n")
+
+
+def test_slashes_in_columns_are_letters_of_words(tmp_path):
+    assert read(tmp_path, "a.txt", "AC/DC B_ORG\nsings O\n")[0][1:] == (["AC/DC", "sings"], ("B_ORG", "O"))
+
+
 CONLLU = """# text = I don't go zum Hafen.
 1\tI\t_\tPRON\tPRP\t_\t_\t_\t_\t_
 2-3\tdon't\t_\t_\t_\t_\t_\t_\t_\t_

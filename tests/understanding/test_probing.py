@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from unmask.errors import DataError, SettingError
+from unmask.errors import DataError
 from unmask.models import Model
+from unmask.tasks.tables import Columns
 from unmask.understanding.labelled import Labelled, read_labelled
 from unmask.understanding.picture import draw_probed
 from unmask.understanding.probing import _hidden, accuracy_of, control_labels, probe
@@ -40,63 +41,47 @@ def tags(tmp_path: Path) -> str:
 # ---------------------------------------------------------------- files
 
 
-def test_conll_u_is_read_with_its_spaces_and_without_ranges_and_empty_nodes(tmp_path: Path) -> None:
-    rows = [
-        "# text = Don't go.",
-        "1-2\tDon't\t_\t_\t_\t_\t_\t_\t_\t_",
-        "1\tDo\tdo\tAUX\tVB\t_\t3\taux\t_\tSpaceAfter=No",
-        "2\tn't\tnot\tPART\tRB\t_\t3\tadvmod\t_\t_",
-        "2.1\tgone\t_\t_\t_\t_\t_\t_\t_\t_",
-        "3\tgo\tgo\tVERB\tVB\t_\t0\troot\t_\tSpaceAfter=No",
-        "4\t.\t.\tPUNCT\t.\t_\t3\tpunct\t_\t_",
-    ]
-    path = written(tmp_path, "a.conllu", "\n".join(rows) + "\n\n")
-    [found] = read_labelled(path)
-    assert found.text == "Don't go."
-    assert found.labels == ("AUX", "PART", "VERB", "PUNCT")
-    assert [found.text[a:b] for a, b in found.spans] == ["Do", "n't", "go", "."]
-    assert read_labelled(path, "deprel")[0].labels == ("aux", "advmod", "root", "punct")
-
-
-def test_columns_are_a_word_and_its_tag_and_chinese_is_written_together(tmp_path: Path) -> None:
-    path = written(tmp_path, "a.txt", "# doc = 1\nEU NNP I-ORG\nrejects VBZ O\n\n天 a B\n空 a I\n")
-    english, chinese = read_labelled(path)
-    assert (english.text, english.labels) == ("EU rejects", ("I-ORG", "O"))
-    assert read_labelled(path, "2")[0].labels == ("NNP", "VBZ")
-    assert chinese.text == "天空"
-    assert chinese.spans.tolist() == [[0, 1], [1, 2]]
+@pytest.mark.parametrize(
+    ("name", "text", "labels"),
+    [
+        ("a.txt", "EU NNP I-ORG\nrejects VBZ O\n", [("B-ORG", "O")]),
+        ("a.txt", "The/DET boat/NOUN\nIt/PRON sank/VERB\n", [("DET", "NOUN"), ("PRON", "VERB")]),
+        ("a.jsonl", '{"words": ["EU"], "tags": ["X"]}\n', [("X",)]),
+        ("a.jsonl", '{"text": "Rome", "label": {"place": {"Rome": [[0, 3]]}}}\n', [("B-place",)]),
+    ],
+    ids=["columns", "inline", "words", "spans"],
+)
+def test_words_are_read_with_a_label_each(tmp_path: Path, name: str, text: str, labels: list) -> None:
+    found = read_labelled(written(tmp_path, name, text))
+    assert [one.labels for one in found] == labels
+    assert all(one.spans is not None and len(one.spans) == len(one.labels) for one in found)
 
 
 @pytest.mark.parametrize(
-    ("text", "column"),
+    ("name", "text", "columns"),
     [
-        ("sentence\tlabel\ngood\t1\nbad\t0\n", None),
-        ("label\ttext\n1\tgood\n0\tbad\n", None),
-        ("good\t1\nbad\t0\n", None),
-        ("text\tother\tsentiment\ngood\tx\t1\nbad\ty\t0\n", "sentiment"),
+        ("a.tsv", "sentence\tlabel\ngood\t1\nbad\t0\n", None),
+        ("a.tsv", "good\t1\nbad\t0\n", Columns(text="1", label="2")),
+        ("a.csv", "text,other,mood\ngood,x,1\nbad,y,0\n", Columns(label="mood")),
+        ("a.jsonl", '{"text": "good", "label": 1}\n{"text": "bad", "label": 0}\n', None),
     ],
 )
-def test_a_table_is_a_text_and_its_label_with_or_without_names(tmp_path: Path, text: str, column: str | None) -> None:
-    found = read_labelled(written(tmp_path, "a.tsv", text), column)
+def test_texts_are_read_with_one_label(tmp_path: Path, name: str, text: str, columns: Columns | None) -> None:
+    found = read_labelled(written(tmp_path, name, text), columns)
     assert [(one.text, one.labels, one.spans) for one in found] == [("good", ("1",), None), ("bad", ("0",), None)]
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "column", "kind", "words"),
+    ("name", "text", "words"),
     [
-        ("a.txt", "one X\ntwo\n", None, DataError, "a.txt:2 has 1 columns: a word and its tag are needed"),
-        ("a.conllu", "1\tone\tX\n", None, DataError, "a.conllu:1 has 3 columns, CoNLL-U has 10"),
-        ("a.conllu", "", "upostag", SettingError, "unknown column of CoNLL-U 'upostag'; did you mean 'upos'"),
-        ("a.tsv", "good\t1\nbad\n", None, DataError, "a.tsv:2 has 1 columns: a text and its label"),
-        ("a.tsv", "good\t1\nbad\t\n", None, DataError, "a.tsv:2 lacks its label"),
-        ("a.tsv", "good\t1\n", "mood", SettingError, "label=mood: .*a.tsv has the columns good, 1"),
-        ("a.txt", "one X\n", "1", SettingError, "label=1: the columns of .*a.txt have numbers"),
-        ("a.txt", "\n\n", None, DataError, "a.txt holds no labelled text"),
+        ("a.txt", "one X\ntwo\n", r"a\.txt:2 has 1 columns"),
+        ("a.tsv", "text\tlabel\ngood\t1\nbad\t\n", r"a\.tsv:3: the label is missing; one label is needed"),
+        ("a.jsonl", "\n", r"a\.jsonl holds no examples"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path, name, text, column, kind, words) -> None:
-    with pytest.raises(kind, match=words):
-        read_labelled(written(tmp_path, name, text), column)
+def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, name: str, text: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        read_labelled(written(tmp_path, name, text))
 
 
 # ---------------------------------------------------------------- probes
@@ -153,7 +138,10 @@ def test_texts_are_probed_and_tested_on_a_file_of_their_own(models: dict[str, Mo
     draw = random.Random(1)
     rows = [f"{' '.join(draw.choices([NOUNS, VERBS][kind], k=4))}\t{kind}" for kind in (0, 1) for _ in range(30)]
     draw.shuffle(rows)
-    data, test = (written(tmp_path, f"{n}.tsv", "\n".join(part)) for n, part in enumerate((rows[:40], rows[40:])))
+    data, test = (
+        written(tmp_path, f"{n}.tsv", "\n".join(["text\tlabel", *part]))
+        for n, part in enumerate((rows[:40], rows[40:]))
+    )
     found = probe(models["modernbert"], data, test=test)
     assert (found.of_words, found.trained, found.tested) == (False, 40, 20)
     assert found.layers[0].accuracy > 0.9
@@ -166,7 +154,7 @@ def test_no_more_labels_are_read_than_asked(models: dict[str, Model], tags: str)
 
 
 def test_a_text_is_on_one_side_only_however_often_it_stands(models: dict[str, Model], tmp_path: Path) -> None:
-    same = "\n".join(["the boat passes\t1", "the boat leaves\t0"] * 20)
+    same = "\n".join(["text\tlabel"] + ["the boat passes\t1", "the boat leaves\t0"] * 20)
     with pytest.raises(
         DataError, match="40 texts are too few to hold some out for a test: give more, or a file for it"
     ):
@@ -174,7 +162,7 @@ def test_a_text_is_on_one_side_only_however_often_it_stands(models: dict[str, Mo
 
 
 def test_a_single_label_is_refused(models: dict[str, Model], tmp_path: Path) -> None:
-    rows = "\n".join(f"the boat passes {number}\t1" for number in range(40))
+    rows = "\n".join(["text\tlabel", *(f"the boat passes {number}\t1" for number in range(40))])
     with pytest.raises(DataError, match="has the one label '1': a probe tells labels apart"):
         probe(models["bert"], written(tmp_path, "one.tsv", rows))
 

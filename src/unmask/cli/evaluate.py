@@ -69,16 +69,15 @@ def command(
 
 def _of_task(model: str, data: list[str] | None, settings: list[str], as_json: bool) -> None:
     """A fine-tuned model on labelled examples."""
-    from dataclasses import asdict, make_dataclass
+    from dataclasses import asdict
 
-    from unmask.config import overridden
+    from unmask.cli.columns import columns_of
     from unmask.tasks.application import Application
 
     if data is None:
         raise SettingError(f"{model} is fine-tuned: --data FILE (labelled examples) is needed to evaluate it")
     application = Application.load(model)
-    reading = make_dataclass("Reading", [("data", type(application.data))], frozen=True)(application.data)
-    columns = asdict(overridden(reading, settings).data.columns)
+    columns = asdict(columns_of(settings, application.data))
     figures = {path: application.evaluate(path, **columns) for path in data}
     if as_json:
         console.print_json(figures[data[0]] if len(data) == 1 else figures)

@@ -17,7 +17,7 @@ NAME = "probe"
 EXAMPLES = examples(
     "unmask probe runs/demo --data en_ewt-ud-dev.conllu --to probe.png",
     "unmask probe runs/demo --data train.tsv --test dev.tsv",
-    "unmask probe bert-base-uncased --data tags.txt --label 4 --json",
+    "unmask probe bert-base-uncased --data tags.txt data.label=4 --json",
 )
 _BAR = 24
 
@@ -27,11 +27,12 @@ def command(
     data: Annotated[
         str, typer.Option(metavar="FILE", help="Words with tags (.conllu, columns), or texts with labels (.tsv).")
     ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SETTING=VALUE", help="How files are read: data.label=xpos, data.text=body."),
+    ] = None,
     test: Annotated[
         str | None, typer.Option(metavar="FILE", help="What to test on; without it a fifth of the data.")
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="upos, xpos or deprel; a number; or a column's name.")
     ] = None,
     most: Annotated[int, typer.Option(metavar="N", help="Words or texts to train on.")] = 10_000,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the control task's random labels.")] = 0,
@@ -40,12 +41,13 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Measure what each layer knows of a task, by linear probes."""
+    from unmask.cli.columns import columns_of
     from unmask.models import load
     from unmask.understanding.probing import probe
 
     folder = Path(model)
     title = f"{folder.parent.name if folder.name == 'model' else folder.name} on {Path(data).name}"
-    found = probe(load(model), data, test=test, column=label, most=most, seed=seed)
+    found = probe(load(model), data, test=test, columns=columns_of(settings or []), most=most, seed=seed)
     if as_json:
         console.print_json(found.as_dict())
     else:

@@ -1,7 +1,8 @@
-"""Files of words with tags: CoNLL columns, CoNLL-U, word-tag columns, and .jsonl with words or with character spans.
+"""Files of words with tags: CoNLL columns, CoNLL-U, word-tag columns, lines of word/TAG or word_TAG (Brown and the
+People's Daily), and .jsonl with words or with character spans.
 
 Every format becomes `Tagged`: a text, its words as character spans, and a tag for each. Where a file has words alone,
-the text is made of them, with blanks between words unless most of them are single Han characters.
+the text is made of them, with blanks between words unless it is of a script that has none.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from unmask.corpus import files
 from unmask.errors import DataError
 from unmask.tasks.schemes import Entity, is_of_entities, of_entities, to_bio
 from unmask.tasks.tables import JSON_SUFFIXES, TABLE_SUFFIXES, Columns, json_records, suffix_of
-from unmask.tokens.words import HAN, code_points, word_kinds, word_spans
+from unmask.tokens.lexicon import word_and_tag
+from unmask.tokens.words import word_spans
 
 CONLLU_SUFFIXES = (".conllu", ".conll-u")
 CONLLU_COLUMNS = {"upos": 3, "xpos": 4, "lemma": 2, "deprel": 7}
 DOCUMENT = "-DOCSTART-"
+SHOWN = 3
+"""Lines that show whether each word stands with its tag on a line of many."""
 _COMMENT = re.compile(r"# ?\w+ = ")
+_NO_BLANKS = re.compile(r"[\u0e00-\u0e7f\u3040-\u9fff]")  # Thai, kana, Han
 WORDS, TAGS, SPANS = ("words", "tokens"), ("tags", "ner_tags", "labels", "pos_tags"), ("spans", "entities", "label")
 
 
@@ -59,7 +64,7 @@ def read_tagged(path: str, columns: Columns, labelled: bool) -> list[Tagged]:
             "needs a word and its tag a line (.txt, .conll, .conllu) or .jsonl"
         )
     else:
-        found = _of_columns(path, columns, labelled)
+        found = _of_lines(path, columns, labelled)
     if not found:
         raise DataError(f"{path} holds no examples: a word and its tag a line, an empty line behind each sentence")
     return _in_bio(found)
@@ -78,35 +83,63 @@ def _in_bio(found: list[Tagged]) -> list[Tagged]:
     return [each if each.tags is None else replace(each, tags=tuple(to_bio(each.tags))) for each in found]
 
 
-# ---------------------------------------------------------------- columns
+# ---------------------------------------------------------------- lines and columns
+
+Lines = list[tuple[int, str]]
+"""Lines with their numbers."""
 
 
-def _sentences(path: str) -> Iterator[tuple[int, list[tuple[int, str]]]]:
-    """(line number of the first line, its lines) of each block between empty lines."""
-    block: list[tuple[int, str]] = []
+def _sentences(path: str) -> Iterator[Lines]:
+    """The lines of each block between empty lines."""
+    block: Lines = []
     for number, line in enumerate(files.text_lines(path), start=1):
         if line.strip():
             block.append((number, line))
         elif block:
-            yield block[0][0], block
+            yield block
             block = []
     if block:
-        yield block[0][0], block
+        yield block
 
 
-def _of_columns(path: str, columns: Columns, labelled: bool) -> list[Tagged]:
+def _of_lines(path: str, columns: Columns, labelled: bool) -> list[Tagged]:
+    """A sentence a line, each word with its tag (word/TAG), when the first lines are so; else a word a line."""
+    blocks = [[(at, line) for at, line in block if not _COMMENT.match(line)] for block in _sentences(path)]
+    blocks = [block for block in blocks if block]
+    numbered = columns.text is not None or columns.label is not None
+    if blocks and not numbered and _is_inline(blocks[0][:SHOWN]):
+        sentences = list(_of_inline(path, blocks))
+    else:
+        sentences = list(_of_columns(path, blocks, columns, labelled))
+    separator = "" if _written_together(word for _, words, _ in sentences for word in words) else " "
+    return [_of_words(words, tags, separator, place) for place, words, tags in sentences]
+
+
+def _is_inline(lines: Lines) -> bool:
+    try:
+        return all("\t" not in line and all(map(word_and_tag, line.split())) for _, line in lines)
+    except ValueError:
+        return False
+
+
+def _of_inline(path: str, blocks: Iterable[Lines]) -> Iterator[tuple[str, list[str], list[str]]]:
+    for number, line in (line for block in blocks for line in block):
+        try:
+            words, tags = zip(*map(word_and_tag, line.split()), strict=True)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}; each word needs one, as in the lines before") from None
+        yield f"{path}:{number}", list(words), list(tags)
+
+
+def _of_columns(
+    path: str, blocks: Iterable[Lines], columns: Columns, labelled: bool
+) -> Iterator[tuple[str, list[str], list[str] | None]]:
     """A word in the first column (data.text), its tag in the last (data.label), parted by tabs or blanks."""
-    sentences = []
-    for number, block in _sentences(path):
-        cells = [
-            (at, line.split("\t") if "\t" in line else line.split()) for at, line in block if not _COMMENT.match(line)
-        ]
+    for block in blocks:
+        cells = [(at, line.split("\t") if "\t" in line else line.split()) for at, line in block]
         cells = [(at, row) for at, row in cells if row[0] != DOCUMENT]
         if cells:
-            sentences.append((f"{path}:{number}", *_of_cells(path, cells, columns, labelled)))
-    words = [word for _, sentence, _ in sentences for word in sentence]
-    separator = "" if _mostly_han(words) else " "
-    return [_of_words(sentence, tags, separator, place) for place, sentence, tags in sentences]
+            yield f"{path}:{block[0][0]}", *_of_cells(path, cells, columns, labelled)
 
 
 def _of_cells(
@@ -136,9 +169,10 @@ def _number(column: str | None, default: int, setting: str) -> int:
     return int(column)
 
 
-def _mostly_han(words: Sequence[str]) -> bool:
-    single = [word for word in words if len(word) == 1 and word_kinds(code_points(word))[0] == HAN]
-    return 2 * len(single) > len(words)
+def _written_together(words: Iterable[str]) -> bool:
+    """Whether words are of a script without blanks between them, by most of their characters."""
+    text = "".join(words)
+    return 2 * len(_NO_BLANKS.findall(text)) > len(text)
 
 
 def _of_words(words: Sequence[str], tags: Sequence[str] | None, separator: str, place: str) -> Tagged:
@@ -170,12 +204,12 @@ def _of_conllu(path: str, columns: Columns, labelled: bool) -> Iterator[Tagged]:
         raise DataError(
             f"{path}: data.label={name} is no column of CoNLL-U; one of {', '.join(CONLLU_COLUMNS)} is needed"
         )
-    for number, block in _sentences(path):
+    for block in _sentences(path):
         if forms := list(_forms(path, block, CONLLU_COLUMNS[name])):
-            yield _of_forms(forms, f"{path}:{number}")
+            yield _of_forms(forms, f"{path}:{block[0][0]}")
 
 
-def _forms(path: str, block: Sequence[tuple[int, str]], column: int) -> Iterator[_Form]:
+def _forms(path: str, block: Lines, column: int) -> Iterator[_Form]:
     words: dict[int, list[str]] = {}
     ranges: dict[int, tuple[int, list[str]]] = {}
     for at, line in block:
@@ -250,7 +284,7 @@ def _of_word_lists(words: list[Any], record: Mapping[str, Any], columns: Columns
     if not words or any(not str(word).strip() for word in words):
         raise DataError(f"{place} has {'no words' if not words else 'an empty word'}: remove it")
     forms = [str(word) for word in words]
-    return _of_words(forms, tags, "" if _mostly_han(forms) else " ", place)
+    return _of_words(forms, tags, "" if _written_together(forms) else " ", place)
 
 
 def _character_spans(value: Any, text: str, place: str) -> Iterator[Entity]:

@@ -76,7 +76,7 @@ def tagged_words(path: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text_lines(path), start=1):
         if line.strip() and not line.startswith("# "):
             try:
-                yield from _of_columns(line.split("\t")) if "\t" in line else map(_of_item, line.split())
+                yield from _of_columns(line.split("\t")) if "\t" in line else map(word_and_tag, line.split())
             except ValueError as error:
                 raise DataError(f"{path}:{number}: {error}; a tagged text is {_FORMS}") from None
 
@@ -92,7 +92,8 @@ def _of_columns(columns: list[str]) -> Iterator[tuple[str, str]]:
     yield word.strip(), tag.strip()
 
 
-def _of_item(item: str) -> tuple[str, str]:
+def word_and_tag(item: str) -> tuple[str, str]:
+    """A word and its tag, written as word/TAG or word_TAG; ValueError for anything else."""
     found = _WITH_TAG.fullmatch(item)
     if found is None:
         raise ValueError(f"'{item[:40]}' has no tag")

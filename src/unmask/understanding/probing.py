@@ -30,6 +30,7 @@ from unmask.understanding.labelled import Labelled, read_labelled
 
 if TYPE_CHECKING:
     from unmask.models import Model
+    from unmask.tasks.tables import Columns
     from unmask.tokens.tokenizer import Encoded
 
 MOST = 10_000
@@ -75,17 +76,17 @@ class Probed:
 
 
 def probe(
-    model: Model, data: str, *, test: str | None = None, column: str | None = None, most: int = MOST, seed: int = 0
+    model: Model, data: str, *, test: str | None = None, columns: Columns | None = None, most: int = MOST, seed: int = 0
 ) -> Probed:
     """Probe every layer on the labels of a file (`unmask.understanding.labelled` says which it reads).
 
     One text in five is held out for the test, by a hash of the text, unless `test` names a file. `most` labels are
-    trained on. `column` says which column the label is; `seed` draws the control task.
+    trained on. `columns` says where text and label stand; `seed` draws the control task.
 
     Raises DataError for files that cannot be read or have a single label, SettingError for settings that cannot be.
     """
     require(most > 1, f"most={most}: at least 2 are needed")
-    training, held_out = _parts(read_labelled(data, column), None if test is None else read_labelled(test, column))
+    training, held_out = _parts(read_labelled(data, columns), None if test is None else read_labelled(test, columns))
     known = [_hidden(model, training, most, "training part"), _hidden(model, held_out, max(1, most // 4), "test")]
     (states, labels, names), (test_states, test_labels, test_names) = known
     if len(set(labels)) < 2:
@@ -107,7 +108,7 @@ def probe(
     )
 
 
-def _parts(found: list[Labelled], test: list[Labelled] | None) -> tuple[list[Labelled], list[Labelled]]:
+def _parts(found: Sequence[Labelled], test: Sequence[Labelled] | None) -> tuple[list[Labelled], list[Labelled]]:
     """The texts to train on and those to test on, each in an order that does not follow the file's."""
     ordered = sorted(found, key=lambda one: text_key(one.text))
     if test is not None:
