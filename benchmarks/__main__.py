@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import masked_autoencoder, preparation, scoring, throughput
+from benchmarks import finetuning, masked_autoencoder, preparation, scoring, throughput
 
 ALL = {
     "throughput": throughput.main,
     "masked_autoencoder": masked_autoencoder.main,
     "preparation": preparation.main,
     "scoring": scoring.main,
+    "finetuning": finetuning.main,
 }
 
 

@@ -57,7 +57,7 @@ def test_json_has_the_figures(unmask):
     ("words", "said"),
     [
         (["--data", "gone.txt"], "gone.txt: no such file"),
-        (["--data", "tags.txt", "data.label=7"], "has 2 columns: a word and its tag are needed"),
+        (["--data", "tags.txt", "data.label=7"], "tags.txt:1 has 2 columns ('the D'): a word and its tag are needed"),
         (["--data", "tags.txt", "--most", "1"], "most=1: at least 2 are needed"),
         ([], "missing option '--data'"),
     ],

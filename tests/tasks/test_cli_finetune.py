@@ -108,6 +108,19 @@ def test_mistakes_get_one_line(words, code, said, run_folder, folder_of, tmp_pat
     assert said in err
 
 
+def test_a_search_ends_with_a_table_of_its_legs_and_the_best_answers(folder_of, files, unmask, tmp_path):
+    words = ["finetune", folder_of("modernbert"), "classification", f"data.train={files / 'train.tsv'}"]
+    words += [f"data.validation={files / 'dev.tsv'}", "training.epochs=0.3", "training.threads=1"]
+    words += ["training.evaluations=1", "--search", "tuning.dropout=0,0.5", "--to", tmp_path / "search"]
+    code, out, _ = unmask(*words)
+    assert code == 0
+    assert "on validation examples, by accuracy" in out
+    assert {line.split()[0] for line in out.splitlines() if line.split()[:1] in (["0"], ["0.5"])} == {"0", "0.5"}
+    found = json.loads(unmask("finetune", "--resume", tmp_path / "search", "--json")[1])
+    assert {leg["dropout"] for leg in found["legs"]} == {"0", "0.5"}
+    assert unmask("predict", tmp_path / "search", "a good film")[0] == 0
+
+
 def test_a_dry_run_shows_every_setting_and_writes_nothing(unmask, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = unmask("finetune", "m", "regression", "data.train=x.tsv", "--dry-run", "--json")[1]

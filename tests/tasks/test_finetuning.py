@@ -109,6 +109,14 @@ def test_several_seeds_give_mean_and_spread_and_the_best_one_answers(tuning, tmp
     assert resume(tmp_path / "run").figures == done.figures
 
 
+def test_a_stop_in_one_of_several_seeds_names_what_goes_on_with_all(tuning, tmp_path):
+    run = tuning("bert", "classification", "training.epochs=0.5", "training.evaluations=1")
+    with pytest.raises(
+        Stopped, match=r"^stopped in seed 0, which is saved; go on with: unmask finetune --resume .*/all$"
+    ):
+        finetune(run, tmp_path / "all", StopAt(2), seeds=2)
+
+
 def test_mean_and_spread_of_nested_figures():
     found = together([{"a": {"x": 1.0}}, {"a": {"x": 3.0}}])
     assert found == {"a": {"x": 2.0, "x_spread": pytest.approx(2**0.5)}}

@@ -46,6 +46,11 @@ def test_columns_are_named_by_settings_and_by_number_where_there_is_no_header(tm
     assert read(path, text="4", label="2") == [("A sentence.", None, "1"), ("Other one.", None, "0")]
 
 
+def test_a_first_label_that_is_the_number_of_a_column_makes_no_header_line(tmp_path):
+    path = written(tmp_path, "a.tsv", "1\tgood\n0\tbad\n")
+    assert read(path, text="2", label="1") == [("good", None, "1"), ("bad", None, "0")]
+
+
 def test_json_lines_and_compressed_files_are_read(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(json.dumps({"text": "a", "label": [1, "x"]}).encode() + b"\n\n"))

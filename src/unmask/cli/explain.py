@@ -22,6 +22,7 @@ EXAMPLES = examples(
     'unmask explain runs/demo "Returns a new [MASK] with the same shape."',
     'unmask explain runs/demo "An [MASK] is raised." --target error',
     'unmask explain runs/demo "The ___ of the ___." --blank 2 --to explained',
+    'unmask explain runs/sst2 "A gorgeous, witty, seductive movie."',
 )
 STRONGEST = 8
 """Tokens in the table of figures."""
@@ -29,9 +30,9 @@ STRONGEST = 8
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="A text with a blank: [MASK], <mask> or ___.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="With a blank ([MASK], ___); any for a classifier.")],
     target: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Explain this word, not the likeliest; one token.")
+        str | None, typer.Option(metavar="WORD", help="Explain this word (one token) or label, not the likeliest.")
     ] = None,
     blank: Annotated[int, typer.Option(metavar="N", help="Which blank, from 1.")] = 1,
     to: Annotated[
@@ -41,17 +42,28 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show what a prediction rests on: tokens, layers and attention."""
-    from unmask.models import load
-    from unmask.understanding.explain import explain
-
-    found = explain(load(model), text, target=target, blank=blank)
+    found = _explained(model, text, target, blank)
     if as_json:
         console.print_json(found.as_dict())
     else:
         _show(found)
     if to is not None:
         _write(found, to)
-    console.next_step(f"unmask fill {model} {_quoted(text)}")
+    console.next_step(f"unmask {'predict' if found.place is None else 'fill'} {model} {_quoted(text)}")
+
+
+def _explained(model: str, text: str, target: str | None, blank: int) -> Explanation:
+    """A label of a text by a fine-tuned classifier, or a word in a blank."""
+    from unmask.tasks.application import Application, application_folder
+
+    if application_folder(model) is not None:
+        from unmask.understanding.explain_label import explain_label
+
+        return explain_label(Application.load(model), text, label=target)
+    from unmask.models import load
+    from unmask.understanding.explain import explain
+
+    return explain(load(model), text, target=target, blank=blank)
 
 
 def _write(found: Explanation, to: Path) -> None:
@@ -113,7 +125,8 @@ def _figures(found: Explanation):
     """The tokens with the largest parts, in the order of the text."""
     from unmask.understanding.shades import TITLES
 
-    ranked = sorted(range(len(found.tokens)), key=lambda column: -abs(found.attributions["masked"][column]))
+    parts = found.attributions.get("masked", found.attributions["left_out"])
+    ranked = sorted(range(len(found.tokens)), key=lambda column: -abs(parts[column]))
     rows = [
         [escape(found.tokens[column].strip()), *(f"{values[column]:+.3f}" for values in found.attributions.values())]
         for column in sorted(ranked[:STRONGEST])

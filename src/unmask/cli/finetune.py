@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from unmask.tasks.publishing import Published
+    from unmask.tasks.searching import Searched
     from unmask.tasks.settings import Finetuning
 
 NAME = "finetune"
@@ -22,6 +23,7 @@ EXAMPLES = examples(
     "unmask finetune runs/demo classification data.train=train.tsv",
     "unmask finetune runs/demo regression data.train=sts.tsv --seeds 3",
     "unmask finetune gpt2 token_classification data.train=ner.conll",
+    "unmask finetune runs/demo classification data.train=train.tsv --search tuning.learning_rate=1e-4,3e-4",
     "unmask finetune --resume runs/demo-classification",
 )
 
@@ -35,6 +37,10 @@ def command(
         Path | None, typer.Option("--to", metavar="RUN", help="Run folder; runs/MODEL-TASK by default.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs with seeds of their own; mean and spread.")] = 1,
+    search: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="SETTING=A,B", help="Try all values; may be given several times."),
+    ] = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Print the resolved settings, train nothing.")
@@ -44,13 +50,13 @@ def command(
 ) -> None:
     """Fine-tune an encoder or a decoder for a task."""
     if resume is not None:
-        if words or to or dry_run or seeds > 1:
+        if words or to or dry_run or search or seeds > 1:
             raise SettingError("--resume goes on with a run as it was saved: give the run folder and nothing else")
-        return _train(None, resume, 1, as_json)
+        return _train(None, resume, 1, [], as_json)
     run = resolved(words or [])
     if dry_run:
         return _plan(run.checked(), as_json)
-    _train(run, to or Path("runs") / run.name, seeds, as_json)
+    _train(run, to or Path("runs") / run.name, seeds, search or [], as_json)
 
 
 def resolved(words: list[str]) -> Finetuning:
@@ -69,19 +75,52 @@ def resolved(words: list[str]) -> Finetuning:
     return overridden(run, [f"task={task}", *assignments])
 
 
-def _train(run: Finetuning | None, folder: Path, seeds: int, as_json: bool) -> None:
+def _train(run: Finetuning | None, folder: Path, seeds: int, wanted: list[str], as_json: bool) -> None:
+    """Fine-tune, or go on with what a folder holds when there is no run; then tell what came of it."""
     from unmask.distributed import world
+    from unmask.tasks.application import SEARCH
     from unmask.tasks.finetuning import finetune, resume
+    from unmask.tasks.searching import resume_search, search
     from unmask.training.display import Display
 
     display = Display() if world().first else None
+    found, searched = None, None
     try:
-        outcome = resume(folder, display) if run is None else finetune(run, folder, display, seeds)
+        if run is None and (folder / SEARCH).is_file():
+            searched = resume_search(folder, display)
+        elif run is None:
+            found = resume(folder, display)
+        elif wanted:
+            searched = search(run, wanted, folder, display, seeds)
+        else:
+            found = finetune(run, folder, display, seeds)
     finally:
         if display is not None:
             display.close()
-    if display is not None:
-        _report(outcome, as_json)
+    if display is None:
+        return
+    if searched is not None:
+        _report_search(searched, as_json)
+    elif found is not None:
+        _report(found, as_json)
+
+
+def _report_search(found: Searched, as_json: bool) -> None:
+    """A row for each leg, the best first."""
+    if as_json:
+        legs = [{**leg.values, "figures": done.figures, "run": str(done.folder)} for leg, done in found.legs.items()]
+        console.print_json({"legs": legs, "run": str(found.folder)})
+    else:
+        figures = {leg: done.figures["validation"] for leg, done in found.legs.items()}
+        first = next(iter(found.legs))
+        names = [name for name in figures[first] if not name.endswith("_spread")]
+        rows = [[*leg.values.values(), *(_cell(each, name) for name in names)] for leg, each in figures.items()]
+        header = [*first.values, *names]
+        title = f"on validation examples, by {found.best.aim.replace('_', ' ')}"
+        console.console().print("", console.table(title, [name.replace("_", " ") for name in header], rows))
+        console.console().print("", results(found.best.figures, found.best.baselines, "the best"))
+        console.console().print(f"\n[bold]run[/bold]  {found.folder}")
+    console.next_step(f'unmask predict {found.folder} "A text."')
 
 
 def _report(outcome: Published, as_json: bool) -> None:

@@ -28,19 +28,15 @@ from unmask.tasks.task import Answer, Task
 from unmask.weights.labelled import ENDINGS
 
 SETTINGS = "task.json"
+SEARCH, SEEDS = "search.json", "seeds.json"
+"""What says, in a folder of several runs, which of them is the best."""
 _OF_KINDS = {"row": "classification", "token": "token_classification"}
 
 
 def application_folder(name: str | Path) -> Path | None:
-    """The model folder of a fine-tuned run (the best seed's of several) or of a stock folder with a task's head; None
-    for everything else."""
-    folder = Path(name)
-    seeds = folder / "seeds.json"
-    if seeds.is_file():
-        best = json.loads(seeds.read_text(encoding="utf-8")).get("best")
-        if best is None:
-            raise ModelError(f"{folder} is not finished: go on with unmask finetune --resume {folder}")
-        folder = folder / best
+    """The model folder of a fine-tuned run (the best one of a search or of several seeds) or of a stock folder with a
+    task's head; None for everything else."""
+    folder = _best(_best(Path(name), SEARCH), SEEDS)
     if not (folder / "run.json").exists() and not (folder / "config.json").exists():
         return None
     if _is_unfinished_task(folder):
@@ -51,6 +47,16 @@ def application_folder(name: str | Path) -> Path | None:
     if not (found / "config.json").exists():
         return None
     return found if _kind_of(found) is not None else None
+
+
+def _best(folder: Path, record: str) -> Path:
+    """The run that stands for those in a folder; the folder itself when it has no such record."""
+    if not (folder / record).is_file():
+        return folder
+    best = json.loads((folder / record).read_text(encoding="utf-8")).get("best")
+    if best is None:
+        raise ModelError(f"{folder} is not finished: go on with unmask finetune --resume {folder}")
+    return folder / best
 
 
 def _is_unfinished_task(folder: Path) -> bool:

@@ -10,7 +10,8 @@ each below it, and seeds.json says what they came to together.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ from torch import Tensor
 
 from unmask import console, stages
 from unmask.config import from_dict, to_dict
-from unmask.errors import DataError, ModelError, UnmaskError
+from unmask.errors import DataError, ModelError, Stopped, UnmaskError
 from unmask.seeding import keys, text_key
+from unmask.tasks.application import SEEDS
 from unmask.tasks.features import Feature, FeatureBatches
 from unmask.tasks.models import Base, TaskModel, TaskObjective
 from unmask.tasks.publishing import Published, publish
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from unmask.distributed import World
     from unmask.training.display import Display
 
-SEEDS = "seeds.json"
 HELD_OUT = 10
 """One training example in so many is held out where no validation file is given."""
 
@@ -60,13 +61,29 @@ def finetune(
     numbers = [run.seed + number for number in range(seeds)]
     record = {"run": to_dict(run.checked()), "seeds": numbers}
     stages.write_json(folder / SEEDS, record)
-    try:
+    with nothing_left(folder, SEEDS):
         return _all_seeds(folder, display)
+
+
+@contextmanager
+def nothing_left(folder: Path, record: str) -> Iterator[None]:
+    """Remove a folder in which a mistake left nothing but a record of what was wanted."""
+    try:
+        yield
     except UnmaskError:
-        if [path.name for path in folder.iterdir()] == [SEEDS]:
-            (folder / SEEDS).unlink()
+        if [path.name for path in folder.iterdir()] == [record]:
+            (folder / record).unlink()
             folder.rmdir()
         raise
+
+
+@contextmanager
+def part_of(folder: Path, part: str) -> Iterator[None]:
+    """A stop in one of several runs is told with the folder of all of them, which is what goes on."""
+    try:
+        yield
+    except Stopped:
+        raise Stopped(f"stopped in {part}, which is saved; go on with: unmask finetune --resume {folder}") from None
 
 
 def resume(folder: str | Path, display: Display | None = None) -> Published:
@@ -113,10 +130,11 @@ def _all_seeds(folder: Path, display: Display | None) -> Published:
     run, done = from_dict(Finetuning, record["run"]), []
     for seed in record["seeds"]:
         place, name = folder / f"seed-{seed}", f"{run.name}, seed {seed}"
-        if (place / "run.json").is_file():
-            done.append(resume(place, display))
-        else:
-            done.append(_started(replace(run, seed=seed, name=name), place, display))
+        with part_of(folder, f"seed {seed}"):
+            if (place / "run.json").is_file():
+                done.append(resume(place, display))
+            else:
+                done.append(_started(replace(run, seed=seed, name=name), place, display))
     best = max(done, key=lambda each: each.figures["validation"][each.aim])
     figures = together([each.figures for each in done])
     stages.write_json(folder / SEEDS, record | {"figures": figures, "best": best.folder.name})

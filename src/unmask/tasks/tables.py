@@ -180,7 +180,8 @@ def _table_records(path: str, suffix: str, columns: Columns) -> Iterator[tuple[i
 def _numbered(columns: Columns, header: Sequence[str]) -> bool:
     """Whether columns are named by their numbers, as the table has no header line."""
     named = [name for name in (columns.text, columns.second, columns.label) if name is not None]
-    return bool(named) and all(name.isdecimal() and name not in header for name in named)
+    # One of them may stand in the first line all the same: a label is often 0 or 1.
+    return bool(named) and all(name.isdecimal() for name in named) and not set(named) <= set(header)
 
 
 # ---------------------------------------------------------------- cells

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unmask.models import Model
+    from unmask.tokens.tokenizer import Tokenizer
     from unmask.understanding.attributions import Score
 
 Answer = tuple[str, float]
@@ -51,7 +52,7 @@ class Depth:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What the probability of one word in one blank rests on."""
+    """What the probability of one word in one blank rests on, or of one label of a text."""
 
     text: str
     target: str
@@ -60,8 +61,8 @@ class Explanation:
     answers: tuple[Answer, ...]
     tokens: tuple[str, ...]
     """T: the characters of each token of the row, with the spaces before them"""
-    place: int
-    """which of them is the blank"""
+    place: int | None
+    """which of them is the blank; None where a label of the whole text is explained"""
     attributions: dict[str, np.ndarray]
     """(T,) each, float64, by the names of the table above"""
     missed: float
@@ -120,7 +121,7 @@ def explain(model: Model, text: str, *, target: str | None = None, blank: int = 
         target=_spelled(model, word),
         log_probability=float(logits.log_softmax(-1)[word]),
         answers=_answers(model, logits, top_k),
-        tokens=tuple(_shown(model, row, column) for column in range(len(row))),
+        tokens=tuple(shown(model.tokenizer, row, column) for column in range(len(row))),
         place=place,
         attributions=attributions,
         missed=missed,
@@ -235,9 +236,9 @@ def _spelled(model: Model, token: int) -> str:
     return model.tokenizer.decode([token], keep_special=True).strip() or model.tokenizer.token(token)
 
 
-def _shown(model: Model, row: tuple[int, ...], column: int) -> str:
+def shown(tokenizer: Tokenizer, row: tuple[int, ...], column: int) -> str:
     """The characters of a token in its row; those of the frame by name, with a space between them and the text."""
-    tokenizer, token = model.tokenizer, row[column]
+    token = row[column]
     if token == tokenizer.cls_id:
         return tokenizer.token(token) + " "
     if token == tokenizer.sep_id:

@@ -66,7 +66,7 @@ def _head(found: Explanation) -> str:
     others = ", ".join(f"{escape(word)} {100 * value:.1f} %" for word, value in found.answers)
     key = "".join(
         f'<span class="key" style="background:rgb({",".join(map(str, colour))})"></span> {text} &nbsp; '
-        for colour, text in ((FOR, "speaks for the word"), (AGAINST, "speaks against it"))
+        for colour, text in ((FOR, "speaks for it"), (AGAINST, "speaks against it"))
     )
     return (
         f"<h1>{escape(found.text)}</h1>\n<p><b>{escape(found.target)}</b> {percent(found.log_probability)}</p>\n"
