@@ -20,6 +20,7 @@ from unmask.layers.linear import projection
 from unmask.layers.neighbours import LAYERS, OFFSETS, unmoved, waved_heads
 from unmask.layers.norms import ShiftedNorm
 from unmask.layers.positions import WAVE, sinusoids, wave_frequencies
+from unmask.layers.prefix import LayerMemory, PrefixView
 
 
 @dataclass(frozen=True)
@@ -116,18 +117,22 @@ class BertEncoder(nn.Module):
         positions: Tensor,
         places: Tensor | None = None,
         types: Tensor | None = None,
+        view: PrefixView | None = None,
     ) -> Tensor:
         """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost.
 
-        types (B,T): the segment that each token belongs to, 0 everywhere unless given.
+        types (B,T): the segment that each token belongs to, 0 everywhere unless given. view: who sees whom, other than
+        by groups alone.
         """
         of_type = self.type_embedding.weight[0] if types is None else self.type_embedding(types)
         embedded = self.embedding_norm(self.embedding(tokens) + of_type + self.position_embedding(positions))
         hidden = self.embedding_projection(embedded)
-        visible = visibility(groups, positions, hidden.dtype)
+        dtype = hidden.dtype
+        visible = visibility(groups, positions, dtype) if view is None else view.visible(dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
-            hidden = layer(hidden, visible, places if last else None)
+            memory = None if view is None else view.memory(number)
+            hidden = layer(hidden, visible, places if last else None, memory)
         return self.finish(hidden)
 
     @property
@@ -150,9 +155,11 @@ class PostNormLayer(nn.Module):
         self.feedforward = FeedForward(width, feedforward)
         self.feedforward_norm = ShiftedNorm(width)
 
-    def forward(self, hidden: Tensor, visible: Tensor | None, places: Tensor | None) -> Tensor:
+    def forward(
+        self, hidden: Tensor, visible: Tensor | None, places: Tensor | None, memory: LayerMemory | None = None
+    ) -> Tensor:
         """hidden (B,T,D) -> (B,T,D), or (B,K,D) when only places (B,K) are asked of this layer."""
-        attended = self.attention(hidden, None, visible, places)
+        attended = self.attention(hidden, None, visible, places, memory)
         hidden = self.attention_norm((hidden if places is None else at(hidden, places)) + attended)
         return self.feedforward_norm(hidden + self.feedforward(hidden))
 

@@ -20,6 +20,7 @@ from unmask.layers.linear import projection
 from unmask.layers.neighbours import OFFSETS, turned_heads
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
+from unmask.layers.prefix import LayerMemory, PrefixView
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,24 @@ class ModernBertEncoder(nn.Module):
         self.apply(self._start)
         self._look_around()
 
-    def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
-        """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost."""
+    def forward(
+        self,
+        tokens: Tensor,
+        groups: Tensor,
+        positions: Tensor,
+        places: Tensor | None = None,
+        view: PrefixView | None = None,
+    ) -> Tensor:
+        """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost.
+
+        view: who sees whom, other than by groups alone.
+        """
         hidden = self.embedding_projection(self.embedding_norm(self.embedding(tokens)))
-        sights = self._sights(groups, positions, hidden.dtype)
+        sights = self._sights(groups, positions, hidden.dtype, view)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
-            hidden = layer(hidden, *sights[self.config.is_global(number)], places if last else None)
+            memory = None if view is None else view.memory(number)
+            hidden = layer(hidden, *sights[self.config.is_global(number)], places if last else None, memory)
         return self.finish(hidden)
 
     @property
@@ -131,7 +143,7 @@ class ModernBertEncoder(nn.Module):
         return self.final_norm(hidden)
 
     def _sights(
-        self, groups: Tensor, positions: Tensor, dtype: torch.dtype
+        self, groups: Tensor, positions: Tensor, dtype: torch.dtype, view: PrefixView | None
     ) -> dict[bool, tuple[Angles, Tensor | None]]:
         """For global and local layers: the angles of the positions and who sees whom."""
         channels = self.width // self.config.heads
@@ -141,7 +153,8 @@ class ModernBertEncoder(nn.Module):
         for is_global in {self.config.is_global(number) for number in range(self.config.layers)}:
             theta = self.config.global_theta if is_global else self.config.local_theta
             window = None if is_global else self.config.window
-            result[is_global] = (angles(distinct, channels, theta, dtype), visibility(groups, positions, dtype, window))
+            seen = visibility(groups, positions, dtype, window) if view is None else view.visible(dtype, window)
+            result[is_global] = (angles(distinct, channels, theta, dtype), seen)
         return result
 
     @torch.no_grad()
@@ -175,8 +188,15 @@ class Layer(nn.Module):
         self.feedforward_norm = Norm(config.width)
         self.feedforward = GatedFeedForward(config.width, config.feedforward)
 
-    def forward(self, hidden: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        by: Angles,
+        visible: Tensor | None,
+        places: Tensor | None,
+        memory: LayerMemory | None = None,
+    ) -> Tensor:
         """hidden (B,T,D) -> (B,T,D), or (B,K,D) when only places (B,K) are asked of this layer."""
-        attended = self.attention(self.attention_norm(hidden), by, visible, places)
+        attended = self.attention(self.attention_norm(hidden), by, visible, places, memory)
         hidden = (hidden if places is None else at(hidden, places)) + attended
         return hidden + self.feedforward(self.feedforward_norm(hidden))

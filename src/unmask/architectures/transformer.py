@@ -22,6 +22,7 @@ from unmask.layers.heads import BertHead
 from unmask.layers.linear import projection
 from unmask.layers.norms import ShiftedNorm
 from unmask.layers.positions import SinusoidalPositions
+from unmask.layers.prefix import LayerMemory, PrefixView
 from unmask.menu import unknown
 
 NORMS, POSITION_KINDS = ("post", "pre"), ("sinusoidal", "learned")
@@ -101,15 +102,27 @@ class TransformerEncoder(nn.Module):
         self.apply(start)
         look_around(self)
 
-    def forward(self, tokens: Tensor, groups: Tensor, positions: Tensor, places: Tensor | None = None) -> Tensor:
-        """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost."""
+    def forward(
+        self,
+        tokens: Tensor,
+        groups: Tensor,
+        positions: Tensor,
+        places: Tensor | None = None,
+        view: PrefixView | None = None,
+    ) -> Tensor:
+        """tokens, groups, positions (B,T) -> hidden (B,T,D); with places (B,K) only there, (B,K,D), at less cost.
+
+        view: who sees whom, other than by groups alone.
+        """
         embedded = self.embedding(tokens)
         embedded = self.embedding_norm(embedded + self.position_embedding(positions).to(embedded.dtype))
         hidden = self.embedding_projection(embedded)
-        visible = visibility(groups, positions, hidden.dtype)
+        dtype = hidden.dtype
+        visible = visibility(groups, positions, dtype) if view is None else view.visible(dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
-            hidden = layer(hidden, visible, places if last else None)
+            memory = None if view is None else view.memory(number)
+            hidden = layer(hidden, visible, places if last else None, memory)
         return self.finish(hidden)
 
     @property
@@ -132,8 +145,10 @@ class PreNormLayer(nn.Module):
         self.feedforward_norm = ShiftedNorm(width)
         self.feedforward = FeedForward(width, feedforward)
 
-    def forward(self, hidden: Tensor, visible: Tensor | None, places: Tensor | None) -> Tensor:
+    def forward(
+        self, hidden: Tensor, visible: Tensor | None, places: Tensor | None, memory: LayerMemory | None = None
+    ) -> Tensor:
         """hidden (B,T,D) -> (B,T,D), or (B,K,D) when only places (B,K) are asked of this layer."""
-        attended = self.attention(self.attention_norm(hidden), None, visible, places)
+        attended = self.attention(self.attention_norm(hidden), None, visible, places, memory)
         hidden = (hidden if places is None else at(hidden, places)) + attended
         return hidden + self.feedforward(self.feedforward_norm(hidden))

@@ -102,5 +102,7 @@ def _line(record: dict[str, Any]) -> str:
         return f"{' '.join(f'{number:.3f}' for number in vector[:4])} ... ({len(vector)})  [dim]{text}[/dim]"
     if "labels" in record:
         return f"[bold]{escape(', '.join(record['labels']) or '–')}[/bold]  [dim]{text}[/dim]"
+    if "output" in record:
+        return f"[bold]{escape(record['output'])}[/bold]  [dim]{text}[/dim]"
     label = f"[bold]{escape(record['label'])}[/bold]  " if "label" in record else ""
     return f"{label}{record['score']:.4f}  [dim]{text}[/dim]"

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from unmask.layers.linear import Linear
 from unmask.layers.positions import Angles, back, turn
+from unmask.layers.prefix import LayerMemory
 
 # On a CPU, rows up to this length keep their probabilities for the backward pass (H*T*T numbers a row): two small
 # batched matrix products beat the tiled kernel, whose backward pass is four times slower at T = 128 (docs/log.md).
@@ -53,18 +54,24 @@ class SelfAttention(nn.Module):
         self.output = Linear(width, width, bias=bias)
 
     def forward(
-        self, hidden: Tensor, by: Angles | None, visible: Tensor | None, places: Tensor | None = None
+        self,
+        hidden: Tensor,
+        by: Angles | None,
+        visible: Tensor | None,
+        places: Tensor | None = None,
+        memory: LayerMemory | None = None,
     ) -> Tensor:
-        """hidden (B,T,D) -> (B,T,D); with places (B,K) only those positions ask, all are seen: (B,K,D)."""
+        """hidden (B,T,D) -> (B,T,D); with places (B,K) only those positions ask, all are seen: (B,K,D). With a memory
+        what it holds is seen before them, and they are added to it."""
         projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))  # (B,T,3,H,C)
         if visible is not None and places is not None:
             visible = visible.expand(len(hidden), -1, -1, -1).gather(
-                2, places[:, None, :, None].expand(-1, -1, -1, hidden.shape[1])
+                2, places[:, None, :, None].expand(-1, -1, -1, visible.shape[-1])
             )  # (B,1,K,T)
-        if hidden.device.type == "cpu" and hidden.shape[1] <= SHORT_ROW:
+        if hidden.device.type == "cpu" and hidden.shape[1] <= SHORT_ROW and memory is None:
             mixed = _ShortRowAttention.apply(projected, *(by or (None, None)), visible, places)
         else:
-            mixed = _tiled(projected, by, visible, places)
+            mixed = _tiled(projected, by, visible, places, memory)
         return self.output(mixed)
 
     def weights(self, hidden: Tensor, by: Angles | None, visible: Tensor | None) -> Tensor:
@@ -88,13 +95,21 @@ def _spread(places: Tensor, like: Tensor) -> Tensor:
     return places[:, None, :, None].expand(-1, like.shape[1], -1, like.shape[3])
 
 
-def _tiled(projected: Tensor, by: Angles | None, visible: Tensor | None, places: Tensor | None) -> Tensor:
+def _tiled(
+    projected: Tensor,
+    by: Angles | None,
+    visible: Tensor | None,
+    places: Tensor | None,
+    memory: LayerMemory | None = None,
+) -> Tensor:
     """Torch's own kernel: flash attention on a GPU, tiles on a CPU, memory linear in T."""
     query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (B,H,T,C)
     if by is not None:
         query, key = _Turned.apply(query, *by), _Turned.apply(key, *by)
     if places is not None:
         query = query.gather(2, _spread(places, query))
+    if memory is not None:
+        key, value = memory.extended(key, value)
     mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
     return mixed.transpose(1, 2).flatten(2)
 

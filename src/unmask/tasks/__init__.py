@@ -12,6 +12,7 @@ TASKS = Menu(
     {
         "classification": "unmask.tasks.classification:Classification",
         "regression": "unmask.tasks.regression:Regression",
+        "sequence_to_sequence": "unmask.tasks.sequence_to_sequence:SequenceToSequence",
         "token_classification": "unmask.tasks.token_classification:TokenClassification",
         "embeddings": "unmask.tasks.embeddings:Embeddings",
     },

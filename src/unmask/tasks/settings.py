@@ -26,11 +26,13 @@ class TaskData:
     test: str | None = None
     """examples for the figures at the end: a file, or several as NAME:FILE,NAME:FILE"""
     text: str | None = None
-    """the column of the text; none: a usual name is looked for; in a table without header line the column's number"""
+    """the column of the text; none: a usual name is looked for; in a table without header line the column's number; of
+    two text files (train.en, train.de, data.train=train) the ending of the sources"""
     second: str | None = None
     """the column of the second text of a pair; none: a usual name is looked for"""
     label: str | None = None
-    """the column of the label, tag or number; none: a usual name is looked for"""
+    """the column of the label, tag, number or target; none: a usual name is looked for; of two text files the ending of
+    the targets"""
     row_length: int | None = 512
     """the longest row in tokens; none: as long as the model can read"""
     examples: int | None = None

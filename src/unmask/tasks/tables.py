@@ -17,7 +17,10 @@ from unmask.corpus import files
 from unmask.errors import DataError
 
 JSON_SUFFIXES, TABLE_SUFFIXES = (".jsonl", ".ndjson"), (".tsv", ".csv")
-TEXTS = ("sentence1", "sentence", "text", "premise", "question1", "#1 String", "query", "review", "body", "content")
+TEXTS = (
+    *("sentence1", "sentence", "text", "premise", "question1", "#1 String", "query", "review", "body", "content"),
+    *("source", "document"),
+)
 SECONDS = ("sentence2", "#2 String", "hypothesis", "question2", "text2", "text_b")
 LABELS = ("label", "labels", "Quality", "class", "category", "gold_label", "target")
 SCORES = ("score", "similarity", "label", "rating", "target")
