@@ -1,5 +1,6 @@
 """Tiny models with random weights, and files of a made-up language that they learn in seconds."""
 
+import json
 import random
 
 import pytest
@@ -25,6 +26,7 @@ OURS = {
     "gru": Gru(layers=1, width=32, state=20, positions=64),
 }
 STOCK = ("gpt2", "distilbert", "roberta", "electra")
+FILES = {"token_classification": ("ner.txt", "nerdev.txt"), "question_answering": ("qa.jsonl", "qadev.jsonl")}
 GOOD, BAD, PLAIN = ("good", "lovely", "fine"), ("bad", "awful", "poor"), ("the", "film", "was", "very", "a", "plot")
 
 
@@ -106,7 +108,7 @@ def _save_stock(name, folder, tokenizer):
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
-    """train.tsv, dev.tsv (reviews), pairs.tsv (two texts and a number), ner.txt and nerdev.txt in one folder."""
+    """train.tsv, dev.tsv (reviews), pairs.tsv (two texts and a number), ner.txt, nerdev.txt, qa.jsonl, qadev.jsonl."""
     root = tmp_path_factory.mktemp("examples")
     for name, count, seed in (("train", 160, 1), ("dev", 40, 2)):
         lines = [f"{text}\t{label}" for text, label in reviews(count, seed)]
@@ -117,6 +119,8 @@ def files(tmp_path_factory):
     for name, count, seed in (("ner", 150, 6), ("nerdev", 40, 7)):
         blocks = ["\n".join(f"{word} {tag}" for word, tag in words) for words in sentences(count, seed)]
         (root / f"{name}.txt").write_text("\n\n".join(blocks) + "\n")
+    for name, count, seed in (("qa", 300, 8), ("qadev", 60, 9)):
+        (root / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in reading(count, seed)))
     return root
 
 
@@ -126,7 +130,7 @@ def tuning(folder_of, files, monkeypatch):
     monkeypatch.setattr("unmask.tasks.finetuning.peak_flops", lambda *given: 1e12)
 
     def made(model, task, *settings):
-        train, held_out = ("ner.txt", "nerdev.txt") if task == "token_classification" else ("train.tsv", "dev.tsv")
+        train, held_out = FILES.get(task, ("train.tsv", "dev.tsv"))
         given = [
             f"task={task}",
             f"data.train={files / train}",
@@ -140,3 +144,20 @@ def tuning(folder_of, files, monkeypatch):
         return overridden(Finetuning(model=str(folder_of(model)), name="tiny"), [*given, *settings])
 
     return made
+
+
+def reading(count, seed):
+    """Records of questions: "good" asks for the good words of a text, "bad" for the bad ones; some texts have none."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        words = draw.choices(PLAIN, k=draw.randint(3, 6))
+        kind, some = draw.choice((("good", GOOD), ("bad", BAD)))
+        answer, place = None, draw.randrange(len(words))
+        if draw.random() < 0.75:
+            answer = draw.choice(some)
+            words.insert(place, answer)
+        words.insert(draw.choice((0, len(words))), draw.choice(BAD if kind == "good" else GOOD))
+        context = " ".join(words)
+        start = context.index(answer) if answer else 0
+        answers = [{"text": answer, "answer_start": start}] if answer else []
+        yield {"question": kind, "context": context, "answers": answers}

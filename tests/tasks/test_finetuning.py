@@ -30,6 +30,7 @@ def weights(folder):
     [
         ("modernbert", "classification"),
         ("modernbert", "token_classification"),
+        ("modernbert", "question_answering"),
         ("gpt2", "classification"),
         pytest.param("gpt2", "token_classification", marks=pytest.mark.slow),
     ],
@@ -156,11 +157,11 @@ def test_each_layer_learns_at_a_share_of_the_rate_of_the_one_above(folder_of):
 
 def test_a_tenth_is_held_out_by_the_text_so_that_equal_texts_go_together():
     rows = [Row(f"text {number % 500}", None, "x", f"f:{number}") for number in range(1000)]
-    train, validation = held_out(rows)
+    train, validation = held_out(rows, lambda row: row.text)
     assert 50 <= len(validation) <= 150
     assert not {row.text for row in train} & {row.text for row in validation}
     with pytest.raises(DataError, match=r"1 training examples are too few to hold some out: give data.validation=FILE"):
-        held_out(rows[:1])
+        held_out(rows[:1], lambda row: row.text)
 
 
 def test_a_run_is_saved_and_reloads_exactly(tuning):

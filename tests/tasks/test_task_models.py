@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
 
 import unmask.models  # noqa: F401  (registers the classes of LSTM and GRU)
 from unmask.errors import ModelError
@@ -11,7 +16,12 @@ from unmask.tasks.features import Feature, collated
 from unmask.tasks.models import Base, TaskModel, depths_of
 from unmask.weights import load_objective
 
-AUTO = {"row": AutoModelForSequenceClassification, "token": AutoModelForTokenClassification}
+AUTO = {
+    "row": AutoModelForSequenceClassification,
+    "token": AutoModelForTokenClassification,
+    "span": AutoModelForQuestionAnswering,
+}
+LABELS = {"span": ("start", "end")}
 KINDS = ("modernbert", "bert", "prenorm", "lstm", "gru", "gpt2", "distilbert", "roberta", "electra")
 TEXTS = (["the film was good", "a plot", "very bad film the actor"], ["good", "the film was very very bad", "a"])
 
@@ -32,20 +42,22 @@ def logits(module, batch):
 
 
 @pytest.mark.parametrize("pairs", [False, True], ids=["single", "pairs"])
-@pytest.mark.parametrize("kind", ["row", "token"])
+@pytest.mark.parametrize("kind", ["row", "token", "span"])
 @pytest.mark.parametrize("name", KINDS)
 def test_the_stock_class_gives_the_same_logits(name, kind, pairs, folder_of, tmp_path):
     base = Base.of(folder_of(name))
     torch.manual_seed(1)
-    made = base.labeller(kind, ("no", "yes", "perhaps"), "auto", 0.1, None)
+    labels = LABELS.get(kind, ("no", "yes", "perhaps"))
+    made = base.labeller(kind, labels, "auto", 0.1, None)
     made.module.eval()
     made.save(tmp_path, dict(made.module.named_parameters()))
     stock = AUTO[kind].from_pretrained(tmp_path).eval()
-    assert stock.config.id2label == {0: "no", 1: "yes", 2: "perhaps"}
+    assert stock.config.id2label == dict(enumerate(labels))
     batch = batch_of(base, pairs)
     types = {"token_type_ids": batch.types} if getattr(stock.config, "type_vocab_size", 0) > 1 else {}
     with torch.no_grad():
-        expected = stock(input_ids=batch.inputs, attention_mask=batch.groups, **types).logits
+        told = stock(input_ids=batch.inputs, attention_mask=batch.groups, **types)
+    expected = torch.stack([told.start_logits, told.end_logits], -1) if kind == "span" else told.logits
     found = logits(made.module, batch)
     if kind == "row":
         torch.testing.assert_close(found[:, 0], expected, rtol=0, atol=1e-4)
@@ -54,8 +66,20 @@ def test_the_stock_class_gives_the_same_logits(name, kind, pairs, folder_of, tmp
         real = batch.groups[:, :longest].bool()
         torch.testing.assert_close(found[real], expected[:, :longest][real], rtol=0, atol=1e-4)
     again = TaskModel.load(tmp_path, kind)
-    assert again.labels == ("no", "yes", "perhaps")
+    assert again.labels == labels
     torch.testing.assert_close(logits(again.module, batch), found, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["modernbert", "bert", "roberta", "electra"])
+def test_the_saved_tokenizer_tells_a_pair_apart_where_the_model_does(name, folder_of, tmp_path):
+    base = Base.of(folder_of(name))
+    made = base.labeller("row", ("no", "yes"), "auto", 0.1, None)
+    made.module.eval()
+    made.save(tmp_path, dict(made.module.named_parameters()))
+    given = AutoTokenizer.from_pretrained(tmp_path)(TEXTS[0][0], TEXTS[1][0], return_tensors="pt")
+    with torch.no_grad():
+        expected = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()(**given).logits
+    torch.testing.assert_close(logits(made.module, batch_of(base, pairs=True))[0], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["modernbert", "bert", "gpt2"])

@@ -1,4 +1,4 @@
-"""`unmask evaluate`: how well a model restores words of documents it has not seen."""
+"""`unmask evaluate`: how well a model restores words of documents it has not seen, or does at tasks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ EXAMPLES = examples(
     "unmask evaluate answerdotai/ModernBERT-base --data my-texts/ --json",
     "unmask evaluate runs/demo --data news.jsonl corpus.column=body",
     "unmask evaluate runs/demo --suite blimp --data blimp/ --sample 100",
+    "unmask evaluate runs/demo --suite glue --data glue/ --seeds 3",
     "unmask evaluate runs/sst2 --data test.tsv --json",
 )
 
@@ -26,7 +27,7 @@ def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
     settings: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SETTING=VALUE", help="How --data is read: corpus.column=body, ..."),
+        typer.Argument(metavar="SETTING=VALUE", help="How --data is read: corpus.column=body, ...; how glue trains."),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -36,18 +37,26 @@ def command(
         ),
     ] = None,
     suite: Annotated[
-        str | None, typer.Option(metavar="SUITE", help="Judge by a benchmark: blimp (minimal pairs).")
+        str | None, typer.Option(metavar="SUITE", help="Judge by a benchmark: blimp (minimal pairs), glue.")
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Questions of each kind of a --suite; all by default.")
     ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Runs of --suite glue; runs/MODEL-glue by default.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each task of --suite glue; 3 by default.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model: on blanked words of held-out documents, or at its task."""
+    """Measure a model: on blanked words, at its task, or by a suite."""
     from unmask.evaluation import evaluate
     from unmask.tasks.application import application_folder
 
+    if suite == "glue":
+        return _fine_tuned(model, data, settings or [], sample, to, seeds, as_json)
+    if to is not None or seeds is not None:
+        raise SettingError("--to and --seeds are for --suite glue, which trains: leave them out")
     if suite is None and application_folder(model) is not None:
         return _of_task(model, data, settings or [], as_json)
     if suite is not None and settings:
@@ -65,6 +74,31 @@ def command(
         where = ", ".join(data) if data else "its held-out documents"
         console.console().print(figures_tables(figures, title=f"{model} on {where}"))
     console.next_step(f'unmask fill {model} "The quick brown [MASK] jumps over the lazy dog."')
+
+
+def _fine_tuned(
+    model: str,
+    data: list[str] | None,
+    settings: list[str],
+    sample: int | None,
+    to: str | None,
+    seeds: int | None,
+    as_json: bool,
+) -> None:
+    """A model on the tasks of GLUE."""
+    from unmask.tasks.glue import Glue, rows
+
+    if data is None or len(data) != 1:
+        raise SettingError("the files of glue are needed: name their folder with --data FOLDER")
+    figures = Glue(sample, to, seeds or 3, settings).judge(model, data[0])
+    if as_json:
+        console.print_json(figures)
+    else:
+        header, made = rows(figures)
+        turned = [list(row) for row in zip(header[1:], *(row[1:] for row in made), strict=True)]
+        title = f"{model} on glue: mean ± spread over {figures['seeds']} seeds, in percent"
+        console.console().print(console.table(title, ["", *(row[0] for row in made)], turned))
+    console.next_step(f"unmask finetune {model} classification data.train=train.tsv")
 
 
 def _of_task(model: str, data: list[str] | None, settings: list[str], as_json: bool) -> None:

@@ -28,7 +28,9 @@ def command(
     model: Annotated[str, typer.Argument(metavar="RUN", help="A fine-tuned run, or a folder with a task's head.")],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT...", help="Texts; of a pair with a tab between; - reads lines."),
+        typer.Argument(
+            metavar="TEXT...", help="Texts; of a pair, or question and context, a tab between; - reads lines."
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="FILE", help="A .tsv, .csv or .jsonl file, or one of words.")
@@ -100,6 +102,8 @@ def _line(record: dict[str, Any]) -> str:
     if "embedding" in record:
         vector = record["embedding"]
         return f"{' '.join(f'{number:.3f}' for number in vector[:4])} ... ({len(vector)})  [dim]{text}[/dim]"
+    if "answer" in record:
+        return f"[bold]{escape(record['answer']) or '–'}[/bold]  {record['score']:.4f}  [dim]{text}[/dim]"
     if "labels" in record:
         return f"[bold]{escape(', '.join(record['labels']) or '–')}[/bold]  [dim]{text}[/dim]"
     if "output" in record:

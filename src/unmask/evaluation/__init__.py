@@ -4,6 +4,7 @@
     evaluate("runs/demo", "stores/wiki")         on those of another store, or of several: ["stores/en", "stores/zh"]
     evaluate("answerdotai/ModernBERT-base", "my-texts/")
     evaluate("runs/demo", "blimp/", suite="blimp")
+    evaluate("runs/demo", "glue/", suite="glue")         fine-tuned for each of its tasks
 
 The words asked for depend on the text alone, so figures in bits per character compare across tokenizers and models.
 """
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SUITES", "Blanks", "Sample", "documents", "evaluate", "make_blanks", "samples", "score_blanks"]
 
-SUITES = Menu("suite", {"blimp": "unmask.evaluation.minimal_pairs:Blimp"})
+# The second trains for tasks, and so stands above: it is called by name.
+SUITES = Menu("suite", {"blimp": "unmask.evaluation.minimal_pairs:Blimp", "glue": "unmask.tasks.glue:Glue"})
 """Benchmarks with files of their own: `Suite(sample=...).judge(model, data)` gives a dict with `accuracy`, and a dict
-from name to accuracy for each way to group its questions."""
+from name to accuracy for each way to group its questions. One that `takes_folder` is given the model's name instead,
+and gives figures of its own."""
 
 ROW_LENGTH = 512
 """Tokens in a row for a model that does not say what it was trained on, as long as it can read so many."""
@@ -70,6 +73,8 @@ def evaluate(
     judge = None if suite is None else SUITES.load(suite)(sample=sample)
     places = [] if data is None else [data] if isinstance(data, (str, Path)) else list(data)
     require(judge is None or len(places) == 1, f"the files of {suite} are needed: name their folder with --data FOLDER")
+    if judge is not None and judge.takes_folder:
+        return judge.judge(model if isinstance(model, (str, Path)) else model.path, places[0])
     if isinstance(model, (str, Path)):
         from unmask.models import load
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from unmask.config import require
 from unmask.corpus.files import COMPRESSIONS, text_lines
@@ -51,6 +51,8 @@ class Blimp:
     """pairs of each paradigm, chosen by a hash of their sentences; none: all"""
     metric: str = "original"
     """how a sentence is scored: original or within_word_l2r"""
+
+    takes_folder: ClassVar = False
 
     def __post_init__(self) -> None:
         require(

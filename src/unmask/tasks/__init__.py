@@ -15,5 +15,6 @@ TASKS = Menu(
         "sequence_to_sequence": "unmask.tasks.sequence_to_sequence:SequenceToSequence",
         "token_classification": "unmask.tasks.token_classification:TokenClassification",
         "embeddings": "unmask.tasks.embeddings:Embeddings",
+        "question_answering": "unmask.tasks.question_answering:QuestionAnswering",
     },
 )

@@ -24,7 +24,7 @@ class Aligned(NamedTuple):
 def aligned(tokenizer: Tokenizer, text: str, spans: np.ndarray, encoded: Encoded) -> Aligned:
     """The pieces of a text so that no two words begin in one. spans: int32 (w,2), the words' [start, end) in order,
     without overlap; encoded: the whole text."""
-    starts, ends = _without_blanks(text, encoded)
+    starts, ends = without_blanks(text, encoded)
     straddled = _straddled(spans, starts, ends)
     parts = [np.stack([encoded.ids, starts, ends])]
     if straddled.any():
@@ -39,7 +39,7 @@ def aligned(tokenizer: Tokenizer, text: str, spans: np.ndarray, encoded: Encoded
     return Aligned(pieces[0], _first(spans, pieces[1], pieces[2]))
 
 
-def _without_blanks(text: str, encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+def without_blanks(text: str, encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
     """Where each piece starts and ends, without the blanks that some tokenizers count to the piece behind them."""
     blank = np.fromiter((character.isspace() for character in text), bool, len(text))
     runs = np.arange(len(text) + 1)

@@ -21,6 +21,7 @@ from unmask.errors import ModelError
 from unmask.layers.packed import PackedLinears
 from unmask.models import resolved
 from unmask.tasks import TASKS
+from unmask.tasks.features import Feature
 from unmask.tasks.models import TaskModel
 from unmask.tasks.sentence_folder import MODULES
 from unmask.tasks.settings import TaskData
@@ -30,7 +31,7 @@ from unmask.weights.labelled import ENDINGS
 SETTINGS = "task.json"
 SEARCH, SEEDS = "search.json", "seeds.json"
 """What says, in a folder of several runs, which of them is the best."""
-_OF_KINDS = {"row": "classification", "token": "token_classification"}
+_OF_KINDS = {"row": "classification", "token": "token_classification", "span": "question_answering"}
 
 
 def application_folder(name: str | Path) -> Path | None:
@@ -83,7 +84,7 @@ class Application:
 
     @classmethod
     def load(cls, name: str | Path, device: str | None = None) -> Application:
-        """A fine-tuned run, its model folder, or a stock folder with a head for classification or tagging.
+        """A fine-tuned run, its model folder, or a stock folder with a head for labels or answers.
 
         ModelError, one line, for everything else.
         """
@@ -123,14 +124,19 @@ class Application:
 
     def answers(self, examples: Sequence[Any], done: Callable[[int], None] | None = None) -> list[Answer]:
         """Answers for examples, in their order."""
+        return self.task.answers(examples, *self.outputs(examples, done), self.labels)
+
+    def outputs(
+        self, examples: Sequence[Any], done: Callable[[int], None] | None = None
+    ) -> tuple[list[Feature], list[Any]]:
+        """The rows of examples, and what the model says of each: logits (K,L)."""
         base, limit = self.model.base, self.model.limit
         limit = min(self.data.row_length or limit, limit)
         features, shortened = self.task.features(examples, self.labels, base.tokenizer, base.frame, limit)
         if shortened:
             console.warn(f"{shortened:,} of {len(examples):,} texts are longer than {limit} tokens and were cut")
         with torch.inference_mode(), PackedLinears():
-            outputs = self.model.outputs(features, self.device, done)
-        return self.task.answers(examples, features, outputs, self.labels)
+            return features, self.model.outputs(features, self.device, done)
 
 
 def _settings(folder: Path) -> tuple[Task, TaskData]:

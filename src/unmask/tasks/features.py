@@ -46,7 +46,7 @@ class Feature:
     targets: np.ndarray
     """(k,) whole numbers, IGNORE where nothing is asked, or (k,L) shares"""
     asked: np.ndarray
-    """(k,) what of the example each place stands for: the number of a word; 0 for the whole"""
+    """(k,...) what of the example each place stands for: the number of a word; characters (k,2); 0 for the whole"""
 
 
 @dataclass(frozen=True)

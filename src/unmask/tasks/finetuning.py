@@ -10,7 +10,7 @@ each below it, and seeds.json says what they came to together.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -200,7 +200,7 @@ class Examples:
         assert data.train is not None
         train = task.read(data.train, data.columns)
         if data.validation is None:
-            train, validation = held_out(train)
+            train, validation = held_out(train, task.kept_together)
         else:
             validation = task.read(data.validation, data.columns)
         if data.examples is not None and data.examples < len(train):
@@ -220,12 +220,12 @@ class Examples:
         return self.sets["validation"]
 
 
-def held_out(examples: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def held_out(examples: Sequence[Any], text_of: Callable[[Any], str]) -> tuple[list[Any], list[Any]]:
     """Training and validation examples: one in ten is held out, by a hash of its text, so that equal texts go together.
 
     DataError when there are too few to hold any out.
     """
-    chosen = [text_key(example.text) % HELD_OUT == 0 for example in examples]
+    chosen = [text_key(text_of(example)) % HELD_OUT == 0 for example in examples]
     train = [example for example, out in zip(examples, chosen, strict=True) if not out]
     validation = [example for example, out in zip(examples, chosen, strict=True) if out]
     if not validation or not train:
@@ -327,6 +327,7 @@ def _evaluated(
     objective.eval()
     outputs = model.outputs(features, device)
     objective.train()
+    task = task.calibrated(examples, features, outputs, model.labels)
     answers = task.answers(examples, features, outputs, model.labels)
     loss = task.mean_loss(objective.loss, features, outputs)
     told = {} if loss is None else {"validation_loss": loss}

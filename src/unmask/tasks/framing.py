@@ -95,11 +95,12 @@ def cut(first: int, second: int, room: int) -> tuple[int, int]:
     return room - half, half
 
 
-def windows(length: int, size: int) -> list[tuple[int, int]]:
-    """[start, stop) of overlapping windows of at most `size` over `length` tokens; one when they fit."""
+def windows(length: int, size: int, step: int | None = None) -> list[tuple[int, int]]:
+    """[start, stop) of overlapping windows of at most `size` over `length` tokens; one when they fit. step: from one to
+    the next; None: so that they share OVERLAP."""
     if length <= size:
         return [(0, length)]
-    step = max(1, size - round(size * OVERLAP))
+    step = max(1, size - round(size * OVERLAP)) if step is None else step
     starts = [*range(0, length - size, step), length - size]
     return [(start, start + size) for start in starts]
 

@@ -40,7 +40,7 @@ from unmask.weights.labelled import (
 
 # The layer that a parameter belongs to, in our classes and those of transformers.
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.|_l(\d+)(?:_reverse)?$")
-_OUTPUTS = ("classifier", "score")
+_OUTPUTS = ("classifier", "score", "qa_outputs")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class StockLabeller(nn.Module):
         """Like `Labeller.forward`: logits (B,K,L) in float32, of a row as a whole (B,1,L)."""
         given = {"token_type_ids": types} if self.typed and types is not None else {}
         with self._computing(tokens.device):
-            logits = self.module(input_ids=tokens, attention_mask=(groups > 0).long(), **given).logits
+            told = self.module(input_ids=tokens, attention_mask=(groups > 0).long(), **given)
+        logits = torch.stack([told.start_logits, told.end_logits], -1) if self.kind == "span" else told.logits
         return logits[:, None].float() if self.kind == "row" else at(logits, places).float()
 
     def _computing(self, device: torch.device) -> AbstractContextManager[Any]:
@@ -216,6 +217,13 @@ class TaskModel:
         """What the model says of each feature: logits (K,L) float32. done: told how many are ready, batch by batch."""
         return logits_of(self.module, features, self.base.pad_id, device, done)
 
+    @property
+    def _typed(self) -> bool:
+        """Whether the model reads the types of tokens."""
+        if isinstance(self.module, Labeller):
+            return hasattr(self.module.encoder, "type_embedding")
+        return self.module.typed
+
     def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """Write the folder of the stock class, tokenizer included. weights: by the module's names."""
         if isinstance(self.module, Labeller):
@@ -226,7 +234,7 @@ class TaskModel:
             whole = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
             with models.hushed():
                 self.module.module.save_pretrained(folder, state_dict=whole)
-        self.base.tokenizer.save(folder, min(self.limit, 1 << 20))
+        self.base.tokenizer.save(folder, min(self.limit, 1 << 20), types=self._typed)
 
     def weights(self, folder: Path) -> Mapping[str, Tensor]:
         """The weights of a folder that `save` wrote, by the module's names."""
@@ -261,9 +269,9 @@ class TaskObjective(nn.Module):
             parameter.requires_grad_(depths[name] > frozen_layers or frozen_layers == 0)
 
     def counts(self, batch: TaskBatch) -> dict[str, int]:
-        """How many things are asked."""
-        asked = batch.targets != IGNORE if batch.targets.dim() == 2 else batch.targets[..., 0]
-        return {"task": max(1, int(asked.sum()) if batch.targets.dim() == 2 else asked.numel())}
+        """How many things are asked: places with one target each, or rows, where targets are shares."""
+        asked = int((batch.targets != IGNORE).sum()) if batch.targets.dim() == 2 else len(batch)
+        return {"task": max(1, asked)}
 
     def forward(self, batch: TaskBatch) -> dict[str, Tensor]:
         """The summed loss."""

@@ -40,10 +40,10 @@ def logits_of(
 
 
 def loss_of(loss: Loss, features: Sequence[Feature], logits: Sequence[np.ndarray]) -> float:
-    """The mean loss over everything that the features ask."""
+    """The mean loss over everything that the features ask: as `TaskObjective.counts` has it."""
     total, count = 0.0, 0
     for feature, row in zip(features, logits, strict=True):
         targets = torch.from_numpy(feature.targets)[None]
         total += float(loss(torch.from_numpy(np.ascontiguousarray(row))[None], targets))
-        count += len(feature.places)
+        count += len(feature.places) if feature.targets.ndim == 1 else 1
     return total / max(1, count)

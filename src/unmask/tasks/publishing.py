@@ -18,6 +18,7 @@ from unmask.tasks import TASKS
 from unmask.tasks.application import SETTINGS, Application
 from unmask.tasks.models import TaskModel
 from unmask.tasks.settings import Finetuning
+from unmask.tasks.task import Task
 from unmask.tasks.texts import markdown
 from unmask.training.fit import Fit
 
@@ -63,11 +64,13 @@ def publish(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     model.save(temporary, {name.removeprefix("model."): tensor for name, tensor in weights.items()})
-    settings = {"task": TASKS.name_of(run.task), "settings": to_dict(run.task), "data": to_dict(run.data)}
-    stages.write_json(temporary / SETTINGS, settings)
+    _write_settings(temporary, run, run.task)
     application = Application.load(temporary, device=str(fit.device))
-    answers = {name: application.answers(examples) for name, examples in sets.items()}
-    figures = {name: run.task.figures(sets[name], answers[name], model.labels) for name in sets}
+    read = {name: application.outputs(examples) for name, examples in sets.items()}
+    task = run.task.calibrated(sets["validation"], *read["validation"], model.labels)
+    _write_settings(temporary, run, task)
+    answers = {name: task.answers(sets[name], *read[name], model.labels) for name in sets}
+    figures = {name: task.figures(sets[name], answers[name], model.labels) for name in sets}
     last = list(sets)[-1]
     baselines = dict(run.task.baselines(train, sets[last], model.labels))
     _write_report(run, folder / "report", model, figures, baselines, last, sets[last], answers[last])
@@ -77,6 +80,11 @@ def publish(
     shutil.copy(folder / "run.json", temporary / "run.json")
     os.replace(temporary, folder / "model")
     return Published(folder, figures, baselines, run.task.aim)
+
+
+def _write_settings(folder: Path, run: Finetuning, task: Task) -> None:
+    settings = {"task": TASKS.name_of(task), "settings": to_dict(task), "data": to_dict(run.data)}
+    stages.write_json(folder / SETTINGS, settings)
 
 
 def _write_report(

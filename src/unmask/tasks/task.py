@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 
 
 class Task(ABC):
-    """What an encoder is fine-tuned for. `kind`: what its head labels, "row" or "token"."""
+    """What an encoder is fine-tuned for. `kind`: what its head labels, "row", "token" or "span"."""
 
     kind: ClassVar[str]
     problem: ClassVar[str | None] = None
@@ -63,6 +63,10 @@ class Task(ABC):
     @abstractmethod
     def check(self, examples: Sequence[Any], labels: Sequence[str]) -> None:
         """DataError, naming the line, when labelled examples do not fit the labels of a model."""
+
+    def kept_together(self, example: Any) -> str:
+        """A text by which examples are held out: those of one text go together."""
+        return example.text
 
     def warn(self, examples: Sequence[Any]) -> None:  # noqa: B027 (a task may have nothing to say)
         """Say what a person should know of the training examples."""
@@ -108,6 +112,12 @@ class Task(ABC):
     def start(self, examples: Sequence[Any], labels: Sequence[str]) -> np.ndarray | None:
         """The bias (L,) that the last layer starts from; None: zeros."""
         return None
+
+    def calibrated(
+        self, examples: Sequence[Any], features: Sequence[Feature], logits: Sequence[Any], labels: Sequence[str]
+    ) -> Task:
+        """The task with what is chosen by the logits of validation examples, such as a threshold."""
+        return self
 
     @abstractmethod
     def answers(

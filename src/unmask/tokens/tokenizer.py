@@ -203,8 +203,9 @@ class Tokenizer:
         held = self.backend.to_str() + json.dumps(self.special, sort_keys=True)
         return xxhash.xxh3_128_hexdigest(held.encode("utf-8", "surrogatepass"))
 
-    def save(self, folder: str | Path, row_limit: int | None = None) -> None:
-        """Write an ordinary Hugging Face folder; `row_limit` is the model's longest row in tokens, if known."""
+    def save(self, folder: str | Path, row_limit: int | None = None, types: bool = False) -> None:
+        """Write an ordinary Hugging Face folder; `row_limit` is the model's longest row in tokens, if known; types:
+        whether the model tells the texts of a pair apart by the types of tokens, which stock code then asks for."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         names = {f"{role}_token": token for role, token in self.special.items()}
@@ -215,6 +216,8 @@ class Tokenizer:
         )
         if row_limit is not None:
             settings["model_max_length"] = row_limit
+        if types:
+            settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
         (path / "tokenizer.json").write_text(self.backend.to_str(pretty=True), encoding="utf-8")
         _write_json(path / "tokenizer_config.json", settings)
         _write_json(path / "special_tokens_map.json", names)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 LABELLED = ("unmask-lstm", "unmask-gru")
-ENDINGS = {False: (), True: ("ForSequenceClassification", "ForTokenClassification")}
+ENDINGS = {False: (), True: ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")}
 
 
 def register(*model_types: str) -> None:

@@ -1,5 +1,5 @@
 """An encoder of ours with a head for labels, and its folder in the layout of the stock class:
-`AutoModelForSequenceClassification` or `AutoModelForTokenClassification` reads it and gives the same logits.
+the Auto class for sequence or token classification or question answering reads it and gives the same logits.
 
 Shapes: B rows, T tokens, K places asked in a row, D width, L labels.
 """
@@ -17,7 +17,7 @@ from unmask import weights as folders
 from unmask.errors import ModelError
 from unmask.layers.heads import LinearHead, PooledHead, TransformedHead
 
-ENDINGS = {"row": "ForSequenceClassification", "token": "ForTokenClassification"}
+ENDINGS = {"row": "ForSequenceClassification", "token": "ForTokenClassification", "span": "ForQuestionAnswering"}
 """What a head labels, and how the stock classes that do it are called."""
 POOLINGS = ("cls", "mean")
 
@@ -30,19 +30,25 @@ class Head(NamedTuple):
 
 
 _PLAIN = {"output": "classifier"}
+_SPANS = {"output": "qa_outputs"}
 _MODERN = {"dense": "head.dense", "norm": "head.norm", "output": "classifier"}
 _OURS = {"dense": "head.dense", "output": "head.output"}
 HEADS = {
     ("bert", "row"): Head(PooledHead, {"dense": "bert.pooler.dense", "output": "classifier"}),
     ("bert", "token"): Head(LinearHead, _PLAIN),
+    ("bert", "span"): Head(LinearHead, _SPANS),
     ("roberta-prelayernorm", "row"): Head(PooledHead, {"dense": "classifier.dense", "output": "classifier.out_proj"}),
     ("roberta-prelayernorm", "token"): Head(LinearHead, _PLAIN),
+    ("roberta-prelayernorm", "span"): Head(LinearHead, _SPANS),
     ("modernbert", "row"): Head(TransformedHead, _MODERN),
     ("modernbert", "token"): Head(TransformedHead, _MODERN),
+    ("modernbert", "span"): Head(TransformedHead, _MODERN),
     ("unmask-lstm", "row"): Head(PooledHead, _OURS),
     ("unmask-lstm", "token"): Head(LinearHead, _OURS),
+    ("unmask-lstm", "span"): Head(LinearHead, _OURS),
     ("unmask-gru", "row"): Head(PooledHead, _OURS),
     ("unmask-gru", "token"): Head(LinearHead, _OURS),
+    ("unmask-gru", "span"): Head(LinearHead, _OURS),
 }
 """The head of a layout (`model_type`) for what it labels."""
 _MEAN_BY_DEFAULT = ("modernbert", "unmask-lstm", "unmask-gru")
@@ -50,7 +56,8 @@ _CLS_ONLY = ("bert", "roberta-prelayernorm")
 
 
 class Labeller(nn.Module):
-    """An encoder with a head. What it labels is a row as a whole ("row") or places in it ("token")."""
+    """An encoder with a head. What it labels is a row as a whole ("row") or places in it ("token"; "span": as the
+    start and as the end of an answer)."""
 
     def __init__(self, encoder: Any, kind: str, labels: int, pooling: str = "auto", dropout: float = 0.0) -> None:
         super().__init__()

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import MaskedLMOutput, SequenceClassifierOutput, TokenClassifierOutput
+from transformers.modeling_outputs import (
+    MaskedLMOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
 
 from unmask.layers.positions import SinusoidalPositions, sinusoids
 from unmask.weights import layout_of
@@ -108,3 +113,16 @@ class UnmaskForTokenClassification(_UnmaskForLabels):
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **ignored: Any) -> TokenClassifierOutput:
         """input_ids (B,T), attention_mask (B,T) with 0 for padding -> logits (B,T,L)."""
         return TokenClassifierOutput(logits=self._logits(input_ids, attention_mask))  # type: ignore[arg-type]
+
+
+class UnmaskForQuestionAnswering(_UnmaskForLabels):
+    """Where an answer starts and ends."""
+
+    kind = "span"
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **ignored: Any
+    ) -> QuestionAnsweringModelOutput:
+        """input_ids (B,T), attention_mask (B,T) with 0 for padding -> start_logits and end_logits (B,T)."""
+        start, end = self._logits(input_ids, attention_mask).unbind(-1)
+        return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)  # type: ignore[arg-type]
