@@ -1,7 +1,6 @@
 """The whole way: examples, training, the best checkpoint, a folder that answers; stopped and gone on with."""
 
 import json
-import signal
 
 import numpy as np
 import pytest
@@ -47,27 +46,12 @@ def test_a_tiny_model_learns_a_task_and_beats_what_knows_no_context(model, task,
     assert "| this model, validation |" in (tmp_path / "run" / "report" / "README.md").read_text()
 
 
-class StopAt:
-    """Watches a run and asks it to stop once a step is done, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.at = step
-
-    def start(self, *given, **settings): ...
-    def evaluation(self, *given): ...
-    def message(self, text): ...
-
-    def step(self, record):
-        if record["step"] == self.at:
-            signal.raise_signal(signal.SIGTERM)
-
-
 @pytest.mark.parametrize("model", ["bert", "gpt2"])
-def test_a_run_stopped_at_step_13_and_resumed_equals_one_never_stopped(model, tuning, tmp_path):
+def test_a_run_stopped_at_step_13_and_resumed_equals_one_never_stopped(model, tuning, stop_at, tmp_path):
     run = tuning(model, "classification", "training.epochs=2.5", "tuning.dropout=0.2")
     finetune(run, tmp_path / "whole")
     with pytest.raises(Stopped, match=r"stopped at step 13, .*: unmask finetune --resume .*parts"):
-        finetune(run, tmp_path / "parts", StopAt(13))
+        finetune(run, tmp_path / "parts", stop_at(13))
     with pytest.raises(ModelError, match=r"parts is not finished: go on with unmask finetune --resume"):
         Application.load(tmp_path / "parts")
     resume(tmp_path / "parts")
@@ -110,12 +94,12 @@ def test_several_seeds_give_mean_and_spread_and_the_best_one_answers(tuning, tmp
     assert resume(tmp_path / "run").figures == done.figures
 
 
-def test_a_stop_in_one_of_several_seeds_names_what_goes_on_with_all(tuning, tmp_path):
+def test_a_stop_in_one_of_several_seeds_names_what_goes_on_with_all(tuning, stop_at, tmp_path):
     run = tuning("bert", "classification", "training.epochs=0.5", "training.evaluations=1")
     with pytest.raises(
         Stopped, match=r"^stopped in seed 0, which is saved; go on with: unmask finetune --resume .*/all$"
     ):
-        finetune(run, tmp_path / "all", StopAt(2), seeds=2)
+        finetune(run, tmp_path / "all", stop_at(2), seeds=2)
 
 
 def test_mean_and_spread_of_nested_figures():

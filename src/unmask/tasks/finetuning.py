@@ -242,6 +242,10 @@ def _model(run: Finetuning, examples: Examples) -> TaskModel:
     model = task.model(Base.of(run.model), examples.labels, run.tuning.dropout)
     if (bias := task.start(examples.train, examples.labels)) is not None:
         model.start_at(bias)
+    if run.tuning.lora_rank is not None:
+        from unmask.tasks.lora import adapted
+
+        return adapted(model, run.tuning.lora_rank)
     return model
 
 

@@ -63,13 +63,16 @@ class Tuning:
     """How the weights are changed: AdamW, with little at risk."""
 
     learning_rate: float | None = None
-    """peak learning rate; none: 5e-5 for a width of 768, and in inverse proportion to the width"""
+    """peak learning rate; none: 5e-5 for a width of 768, in inverse proportion to the width, and ten times that for
+    adapters"""
     weight_decay: float = 0.01
     """share of a matrix that is taken off, times the learning rate"""
     layer_decay: float = 1.0
     """each layer learns at this share of the rate of the one above it; 1 for all alike"""
     frozen_layers: int = 0
     """the lowest layers that do not learn, nor do the embeddings below them"""
+    lora_rank: int | None = None
+    """the encoder learns by adapters of this rank instead of its weights (LoRA; extra: lora); none: it learns itself"""
     dropout: float = 0.1
     """share of channels dropped before the head while training"""
     patience: int | None = None
@@ -81,14 +84,16 @@ class Tuning:
         require(0 < self.layer_decay <= 1, f"tuning.layer_decay={self.layer_decay}: above 0, up to 1, is needed")
         require(self.frozen_layers >= 0, f"tuning.frozen_layers={self.frozen_layers}: 0 or more is needed")
         require(0 <= self.dropout < 1, f"tuning.dropout={self.dropout}: from 0 up to 1 is needed")
-        require(
-            self.patience is None or self.patience > 0,
-            f"tuning.patience={self.patience}: at least 1, or none, is needed",
-        )
+        for name in ("patience", "lora_rank"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"tuning.{name}={value}: at least 1, or none, is needed")
 
     def rate(self, width: int) -> float:
-        """The peak learning rate for a model of this width."""
-        return self.learning_rate if self.learning_rate is not None else RATE * WIDTH / width
+        """The peak learning rate for a model of this width. Adapters want ten times that of weights (Biderman et al.
+        2024, "LoRA Learns Less and Forgets Less", section 4)."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return RATE * WIDTH / width * (1 if self.lora_rank is None else 10)
 
 
 def _training() -> Training:
