@@ -91,7 +91,7 @@ def test_a_dry_run_shows_the_plan_and_trains_nothing(trained, teacher, unmask):
         (["runs/wki", "training.steps=3"], "runs/wki: no such folder; did you mean 'runs/wiki'?"),
         (["runs/wiki", "brt-tiny"], "unknown recipe 'brt-tiny'; did you mean 'bert-tiny'?"),
         (["runs/wiki", "objective.temprature=3"], "unknown setting 'objective.temprature'; did you mean"),
-        (["runs/wiki"], "training: one of steps, epochs, tokens, minutes is needed, none given"),
+        (["runs/wiki"], "training: one of steps, epochs, tokens, minutes, flops is needed, none given"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(trained, teacher, unmask, words, said):

@@ -7,16 +7,16 @@ from unmask.architectures.bert import Bert
 from unmask.architectures.modernbert import ModernBert
 from unmask.architectures.transformer import Transformer
 from unmask.layers.attention import SelfAttention
-from unmask.layers.neighbours import OFFSETS, turned_heads, unmoved, waved_heads
+from unmask.layers.neighbours import OFFSETS, looking, turned_heads, unmoved, waved_heads
 from unmask.layers.positions import angles, sinusoids, turn, wave_frequencies
 from unmask.objectives.masked_autoencoding import MaskedAutoencoding
 
 T, AT = 96, 40
 ENCODERS = {
-    "modernbert": ModernBert(layers=3, width=128, heads=2, feedforward=64),
-    "bert": Bert(layers=3, width=256, heads=4, feedforward=64),
-    "post-norm waves": Transformer(layers=3, width=256, heads=4, feedforward=64),
-    "pre-norm learned": Transformer(layers=3, width=256, heads=4, feedforward=64, norm="pre", position_kind="learned"),
+    "modernbert": ModernBert(layers=4, width=128, heads=2, feedforward=64),
+    "bert": Bert(layers=4, width=256, heads=4, feedforward=64),
+    "post-norm waves": Transformer(layers=4, width=256, heads=4, feedforward=64),
+    "pre-norm learned": Transformer(layers=4, width=256, heads=4, feedforward=64, norm="pre", position_kind="learned"),
 }
 
 
@@ -55,6 +55,10 @@ def test_the_heads_of_the_first_layers_look_at_the_tokens_beside_their_own(name)
     for number, offsets in enumerate(OFFSETS):
         wanted = offsets[: encoder.config.heads]
         assert all(abs(is_ - want) <= 1 and is_ * want > 0 for is_, want in zip(first[number], wanted, strict=True))
+
+
+def test_half_of_the_layers_look_anywhere():
+    assert [looking(layers) for layers in (1, 2, 3, 4, 12)] == [0, 1, 1, 2, 2]
 
 
 def test_hidden_places_of_the_autoencoder_look_at_the_tokens_beside_them():

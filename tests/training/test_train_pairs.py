@@ -65,7 +65,7 @@ def paired(run, subjects):
 
 def test_what_follows_is_told_from_what_does_not_and_the_stock_class_agrees(paired, subjects, tmp_path):
     """A changed pair has another subject in three of four: 7/8 can be told."""
-    run = changed(paired, training={"steps": 250, "batch_size": 32}, masking={"ratio": 0.15, "ratio_end": None})
+    run = changed(paired, training={"steps": 400, "batch_size": 32}, masking={"ratio": 0.15, "ratio_end": None})
     outcome = runs.pretrain(run, tmp_path / "run")
     assert outcome.figures["loss"] < outcome.figures["unigram_loss"] - 1.0
     batch = Batches(Pairs(subjects, "validation", 32, seed=1), Masking(), seed=1).at(0, 200, 0.05)

@@ -17,7 +17,7 @@ from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import FeedForward
 from unmask.layers.heads import BertHead
 from unmask.layers.linear import projection
-from unmask.layers.neighbours import LAYERS, OFFSETS, unmoved, waved_heads
+from unmask.layers.neighbours import OFFSETS, looking, unmoved, waved_heads
 from unmask.layers.norms import ShiftedNorm
 from unmask.layers.positions import WAVE, sinusoids, wave_frequencies
 from unmask.layers.prefix import LayerMemory, PrefixView
@@ -202,7 +202,7 @@ def look_around(encoder: Any) -> None:
     for number, layer in enumerate(encoder.layers):
         unmoved(layer.attention.projection.weight[2 * width :], directions)
         unmoved(layer.feedforward.projection.weight, directions)
-        if number < LAYERS:
+        if number < looking(len(encoder.layers)):
             waved_heads(layer.attention, frequencies, part, OFFSETS[number])
 
 

@@ -17,7 +17,7 @@ from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.heads import PredictionHead
 from unmask.layers.linear import projection
-from unmask.layers.neighbours import OFFSETS, turned_heads
+from unmask.layers.neighbours import OFFSETS, looking, turned_heads
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
 from unmask.layers.prefix import LayerMemory, PrefixView
@@ -172,7 +172,7 @@ class ModernBertEncoder(nn.Module):
         shared = torch.where(torch.rand(self.embedding.embedding_dim) < 0.5, -1.0, 1.0)
         self.embedding.weight.add_(0.02 * shared)
         common = self.embedding_projection(shared / 2**0.5)  # half of what the embedding's norm hands on
-        for number, offsets in enumerate(OFFSETS[: self.config.layers]):
+        for number, offsets in enumerate(OFFSETS[: looking(self.config.layers)]):
             theta = self.config.global_theta if self.config.is_global(number) else self.config.local_theta
             part = common.norm() if number == 0 else (self.width / 2) ** 0.5  # later layers have a norm of their own
             turned_heads(self.layers[number].attention, common / common.norm(), part, theta, offsets)  # type: ignore[arg-type]

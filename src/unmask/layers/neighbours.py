@@ -20,9 +20,13 @@ from unmask.layers.attention import SelfAttention
 
 OFFSETS = ((-1, 1, -2, 2), (1, -1, 3, -3))
 """How far from their own place the heads of the first layers look, in turn."""
-LAYERS = len(OFFSETS)
 
 _NEAR = 0.1  # radians a token: slower waves do not tell neighbours apart
+
+
+def looking(layers: int) -> int:
+    """How many of so many layers start with such heads: two, but never more than half, which look anywhere."""
+    return min(len(OFFSETS), layers // 2)
 
 
 @torch.no_grad()
