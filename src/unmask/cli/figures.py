@@ -62,10 +62,10 @@ def suite_tables(figures: Mapping[str, Any], title: str) -> Group:
     """The accuracies of a suite: a table for each of its groupings, from the weakest name up; at the end of a long
     page, where it is seen, the coarsest of them and all together."""
     parts: list[Any] = []
-    for group, accuracies in reversed(figures.items()):
+    for group, accuracies in reversed(list(figures.items())):
         if isinstance(accuracies, Mapping):
             rows = [[name, _percent(share)] for name, share in sorted(accuracies.items(), key=lambda pair: pair[1])]
-            parts += [table("", [_GROUPS.get(group, group), "right"], rows), ""]
+            parts += [table("", [_GROUPS.get(group) or group, "right"], rows), ""]
     overall = f"{_percent(figures['accuracy'])} right of {figures['pairs']:,} pairs (guessing: 50 %)"
     return Group(*parts, Text.assemble((title, "bold"), f": {overall}"))
 

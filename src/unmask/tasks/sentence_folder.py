@@ -82,11 +82,11 @@ def _kind(part: dict[str, Any]) -> str:
 
 def _pooling(path: Path) -> str:
     config = _json(path)
-    modes = config.get("pooling_mode")
-    if modes is None:  # one flag a mode, as files before version 6 have it
-        modes = [name for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
-        modes = [_LEGACY.get(name, name) for name in modes]
-    modes = [modes] if isinstance(modes, str) else modes
+    said = config.get("pooling_mode")
+    modes: list[str] = [said] if isinstance(said, str) else said or []
+    if said is None:  # one flag a mode, as files before version 6 have it
+        on = [name for name, value in config.items() if name.startswith("pooling_mode_") and value is True]
+        modes = [_LEGACY.get(name) or name for name in on]
     if len(modes) != 1 or modes[0] not in POOLINGS:
         raise ModelError(f"{path} says the pooling {', '.join(modes) or 'none'}; unmask knows {', '.join(POOLINGS)}")
     return modes[0]
