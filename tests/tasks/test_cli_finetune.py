@@ -127,3 +127,18 @@ def test_a_dry_run_shows_every_setting_and_writes_nothing(unmask, tmp_path, monk
     assert json.loads(out)["task"]["name"] == "regression"
     assert "layer_decay" in unmask("finetune", "m", "regression", "data.train=x.tsv", "--dry-run")[1]
     assert not list(tmp_path.iterdir())
+
+
+def test_an_answer_of_a_text_is_a_line_or_json(folder_of, files, unmask, tmp_path):
+    words = ["finetune", folder_of("bert"), "question_answering", f"data.train={files / 'qa.jsonl'}"]
+    words += [f"data.validation={files / 'qadev.jsonl'}", "training.epochs=0.2", "training.threads=1"]
+    assert unmask(*words, "training.evaluations=1", "task.threshold=-99", "--to", tmp_path / "run")[0] == 0
+    context = "the film was [good]"
+    code, out, _ = unmask("predict", tmp_path / "run", f"good\t{context}", "--format", "json")
+    answer = json.loads(out)
+    assert (code, answer["text"]) == (0, f"good\t{context}")
+    assert context[answer["start"] : answer["end"]] == answer["answer"]
+    out = unmask("predict", tmp_path / "run", f"good\t{context}")[1]
+    assert out.split() == [*answer["answer"].split(), f"{answer['score']:.4f}", "good", *context.split()]
+    code, _, err = unmask("predict", tmp_path / "run", "good")
+    assert (code, "text 1 is not a question and its context: give both, with a tab between" in err) == (1, True)

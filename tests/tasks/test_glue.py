@@ -1,15 +1,21 @@
 """GLUE: which tasks are there, one setting for all, legs that go on, and the table."""
 
 import json
+import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from unmask import console
+from unmask.cli import main
+from unmask.config import overridden
 from unmask.errors import DataError, SettingError
 from unmask.evaluation import evaluate
 from unmask.tasks import glue
 from unmask.tasks.glue import TASKS, Glue, found, rows, summary
+from unmask.tasks.settings import Finetuning
 
 WORDS = ("the", "film", "was", "very", "a", "plot")
 TINY = ("training.epochs=1", "training.threads=1", "training.precision=fp32", "tuning.learning_rate=0.005")
@@ -141,3 +147,36 @@ def test_a_folder_of_something_else_is_left_alone(data, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(SettingError, match=r"exists already and holds no glue.json: take another folder with --to"):
         Glue(to=tmp_path).judge("a-model", data)
+
+
+def test_the_command_line_shows_a_column_for_the_model_and_one_for_each_simple_answerer(capsys, monkeypatch):
+    asked = []
+
+    def judge(self, model, data):
+        asked.append((self, model, data))
+        legs = {f"RTE-{seed}": leg(accuracy=0.6) for seed in range(self.seeds)}
+        return {"suite": "glue", "model": model, **summary(legs), "folder": str(self.to)}
+
+    monkeypatch.setattr(Glue, "judge", judge)
+    words = ["evaluate", "runs/x", "--suite", "glue", "--data", "glue", "--seeds", "2", "--to", "y", "data.examples=9"]
+    assert main(words) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert asked == [(Glue(to="y", seeds=2, settings=["data.examples=9"]), "runs/x", "glue")]
+    assert ["RTE", "(accuracy)", "60.0", "±", "0.0", "50.0", "60.0"] in lines
+    assert ["average", "60.0", "±", "0.0", "50.0", "60.0"] in lines
+    assert main([*words, "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["average"] == pytest.approx(0.6)
+    console.set_quiet(False)
+
+
+@pytest.mark.data
+def test_the_real_files_are_those_of_five_tasks():
+    folder = Path(os.environ["UNMASK_DATA"]) / "tasks" / "en" / "glue"
+    sizes = {"CoLA": 1043, "SST-2": 872, "MRPC": 408, "STS-B": 1500, "RTE": 277}
+    there = found(folder)
+    assert list(there) == ["CoLA", "SST-2", "MRPC", "STS-B", "RTE"]
+    for name, settings in there.items():
+        run = overridden(Finetuning(), [f"task={TASKS[name].task}", *settings])
+        examples = run.task.read(run.data.validation, run.data.columns)
+        assert len(examples) == sizes[name]
+        run.task.check(examples, run.task.labels(examples))

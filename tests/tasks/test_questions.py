@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +142,19 @@ def test_a_file_of_another_form_is_named(name, content, words, tmp_path):
 def test_a_missing_file_is_named():
     with pytest.raises(DataError, match=r"none.json: no such file; give a .json file of SQuAD's form, or .jsonl"):
         read_questions("none.json", Columns(), True)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "count", "without"),
+    [
+        ("multi/xquad/xquad.en.json.gz", 1190, 0),
+        ("multi/xquad/xquad.zh.json.gz", 1190, 0),
+        ("zh/cmrc2018/cmrc2018_dev.json.gz", 3219, 0),
+        ("en/subjqa/dev.jsonl.gz", 957, 498),
+    ],
+)
+def test_real_files_are_read_whole(name, count, without):
+    found = read_questions(str(Path(os.environ["UNMASK_DATA"]) / "tasks" / name), Columns(), True)
+    assert len(found) == count
+    assert sum(not each.answers for each in found) == without

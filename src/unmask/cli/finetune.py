@@ -23,7 +23,8 @@ EXAMPLES = examples(
     "unmask finetune runs/demo classification data.train=train.tsv",
     "unmask finetune runs/demo regression data.train=sts.tsv --seeds 3",
     "unmask finetune gpt2 token_classification data.train=ner.conll",
-    "unmask finetune runs/demo classification data.train=train.tsv --search tuning.learning_rate=1e-4,3e-4",
+    "unmask finetune runs/demo question_answering data.train=squad.json",
+    "unmask finetune gpt2 regression data.train=a.tsv --search training.epochs=2,4",
     "unmask finetune --resume runs/demo-classification",
 )
 

@@ -19,6 +19,7 @@ NAME = "predict"
 EXAMPLES = examples(
     'unmask predict runs/sst2 "A gorgeous, witty, seductive movie."',
     "unmask predict runs/sst2 --data reviews.tsv --format jsonl",
+    "unmask predict runs/squad --data questions.jsonl --format jsonl",
     "cat texts.txt | unmask predict runs/ner - --format json",
 )
 FORMATS = ("text", "json", "jsonl")
