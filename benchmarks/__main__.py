@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import finetuning, masked_autoencoder, preparation, scoring, throughput
+from benchmarks import embedding, finetuning, masked_autoencoder, preparation, scoring, throughput
 
 ALL = {
     "throughput": throughput.main,
@@ -12,6 +12,7 @@ ALL = {
     "preparation": preparation.main,
     "scoring": scoring.main,
     "finetuning": finetuning.main,
+    "embedding": embedding.main,
 }
 
 

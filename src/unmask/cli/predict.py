@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ EXAMPLES = examples(
     "unmask predict runs/sst2 --data reviews.tsv --format jsonl",
     "unmask predict runs/squad --data questions.jsonl --format jsonl",
     "cat texts.txt | unmask predict runs/ner - --format json",
+    'unmask predict runs/demo "Bravo!" --cloze "It was ___." --labels good,bad',
 )
 FORMATS = ("text", "json", "jsonl")
 
@@ -42,9 +44,18 @@ def command(
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="The column of --data that holds the text.")
     ] = None,
+    cloze: Annotated[
+        str | None, typer.Option(metavar="PROMPT", help="Ask any masked LM by a blank: 'It was [MASK].'")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="L:WORD+WORD,...", help="The words of each label in the blank.")
+    ] = None,
+    calibrate: Annotated[
+        str, typer.Option(metavar="context|texts|none", help="Free --cloze of what empty texts or all texts get.")
+    ] = "context",
     quiet: Quiet = False,
 ) -> None:
-    """Answer with a fine-tuned model."""
+    """Answer with a fine-tuned model, or by a prompt with a blank."""
     from unmask.cli.fill import lines
     from unmask.tasks.application import Application
 
@@ -52,7 +63,14 @@ def command(
         raise SettingError(f"--format {shape}: one of {', '.join(FORMATS)} is needed")
     if (data is None) == (not texts):
         raise SettingError("which texts? unmask predict RUN TEXT, or --data FILE, or - for lines of standard input")
-    application = Application.load(model)
+    if (cloze is None) != (labels is None):
+        raise SettingError('--cloze and --labels go together: --cloze "It was [MASK]." --labels good:great,bad:poor')
+    if cloze is not None and labels is not None:
+        from unmask.tasks.cloze import zero_shot
+
+        application = zero_shot(model, cloze, labels, calibrate)
+    else:
+        application = Application.load(model)
     with progress() as done:
         if data is not None:
             named = {} if column is None else {"text": column}
@@ -62,7 +80,11 @@ def command(
             asked = list(lines(texts or []))
             answers = application.predict(asked, done)
     _print(asked, answers, shape)
-    console.next_step(f"unmask evaluate {model} --data test.tsv")
+    if cloze is not None and labels is not None:
+        told = f"task.prompt={shlex.quote(cloze)} task.words={shlex.quote(labels)}"
+        console.next_step(f"unmask finetune {model} cloze {told} data.train=few.tsv")
+    else:
+        console.next_step(f"unmask evaluate {model} --data test.tsv")
 
 
 @contextmanager

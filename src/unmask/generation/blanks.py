@@ -60,12 +60,12 @@ def row_of(
     Raises DataError when the row is longer than the model's limit.
     """
     tokenizer = model.tokenizer
-    takes_space = _takes_space(tokenizer)
+    spaced = takes_space(tokenizer)
     tokens = [] if tokenizer.cls_id is None else [tokenizer.cls_id]
     places: list[list[int]] = [[] for _ in blanks]
     for stretch in _stretches(text, blanks, contents):
         # A masked word carries its own space, as it did in training; a space token before it would be one too many.
-        written = stretch.text.rstrip() if stretch.masks and takes_space else stretch.text
+        written = stretch.text.rstrip() if stretch.masks and spaced else stretch.text
         encoded = tokenizer.encode([written])[0]
         for number, start, end in stretch.words:
             inside = (encoded.ends > start) & (encoded.starts < end)
@@ -109,7 +109,7 @@ def _stretches(text: str, blanks: Sequence[Blank], contents: Sequence[int | str]
     yield stretch
 
 
-def _takes_space(tokenizer: Tokenizer) -> bool:
+def takes_space(tokenizer: Tokenizer) -> bool:
     """Whether a mask swallows the space before it: its tokenizer says so, or a space is part of the word behind it."""
     mask = tokenizer.backend.get_added_tokens_decoder().get(tokenizer.mask_id)
     return (mask is not None and mask.lstrip) or len(tokenizer.encode(["a a"])[0].ids) <= 2

@@ -16,5 +16,6 @@ TASKS = Menu(
         "token_classification": "unmask.tasks.token_classification:TokenClassification",
         "embeddings": "unmask.tasks.embeddings:Embeddings",
         "question_answering": "unmask.tasks.question_answering:QuestionAnswering",
+        "cloze": "unmask.tasks.cloze:Cloze",
     },
 )
