@@ -5,8 +5,8 @@ ours               `unmask finetune`: our encoder, rows of about one length toge
 trainer            the stock class with DataCollatorWithPadding, as it comes: rows in random order
 trainer-by-length  the same with train_sampling_strategy="group_by_length"
 
-Examples in a second between the end of the warm-up and the last step; texts are tokenised before. Dropout stands before
-the head alone, for all.
+Examples in a second between the end of the warm-up, in which most row lengths are met for the first time, and the last
+step; texts are tokenised before. Dropout stands before the head alone, for all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.measuring import keep, ratio, rounds, started
 CONTESTANTS = ["ours", "trainer", "trainer-by-length"]
 SETTINGS = {
     "layers": 6, "width": 256, "heads": 4, "feedforward": 1024, "words": 8192, "median": 40, "spread": 0.9,
-    "longest": 256, "examples": 4096, "batch": 32, "steps": 40, "warmup": 8, "seed": 0, "precision": "bf16",
+    "longest": 256, "examples": 4096, "batch": 32, "steps": 128, "warmup": 48, "seed": 0, "precision": "bf16",
 }  # fmt: skip
 """Lengths in words are log-normal: `median`, and `spread` of their logarithm, up to `longest`."""
 ROUNDS = 3
