@@ -118,8 +118,8 @@ def drawn(seed, vocabulary):
 
 
 def all_texts(table, vocabulary, length, end, penalty):
-    """Every text of at most `length` tokens that has an end, with what it is worth."""
-    for size in range(length):
+    """Every text of at most `length` tokens that has an end and something before it, with what it is worth."""
+    for size in range(1, length):
         for text in itertools.product([token for token in range(vocabulary) if token != end], repeat=size):
             whole = (*text, end)
             total = sum(float(table(whole[:n]).log_softmax(0)[whole[n]]) for n in range(len(whole)))
@@ -140,6 +140,15 @@ def test_one_beam_takes_the_likeliest_token_until_the_end_and_never_a_banned_one
     table = Table(lambda text: torch.tensor(order[text]), 4)
     [found] = written(table, 1, Decoding(1, 9), end=0, banned=[0, 1], mask_id=8)
     assert found.tokens == (2, 3)
+
+
+def test_a_text_has_at_least_one_token_and_is_cut_at_the_length():
+    table = lambda text: torch.tensor([9.0, 3.0, 2.0])  # noqa: E731
+    [short] = written(Table(table, 3), 1, Decoding(1, 5), end=0, banned=[0], mask_id=8)
+    assert short.tokens == (1,)
+    endless = lambda text: torch.tensor([-99.0, 3.0, 2.0])  # noqa: E731
+    [long] = written(Table(endless, 3), 1, Decoding(2, 5), end=0, banned=[], mask_id=8)
+    assert long.tokens == (1,) * 5
 
 
 def test_no_sequence_stands_twice_where_that_is_forbidden():
@@ -169,8 +178,8 @@ def test_figures_are_those_of_the_libraries_and_signatures_say_how():
     wanted, said = [("the cat sat on the mat", "a cat sat"), ("it rains",)], ["the cat sat on a mat", "it rains"]
     found = figures_of(wanted, said)
     columns = [["the cat sat on the mat", "it rains"], ["a cat sat", None]]
-    assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(said, columns).score)
-    assert found["chrf"] == pytest.approx(sacrebleu.corpus_chrf(said, columns).score)
+    assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(said, columns).score / 100)
+    assert found["chrf"] == pytest.approx(sacrebleu.corpus_chrf(said, columns).score / 100)
     scorer = RougeScorer(["rougeL"])
     first = max(scorer.score(one, said[0])["rougeL"].fmeasure for one in wanted[0])
     assert found["rougeL"] == pytest.approx((first + 1) / 2)

@@ -122,12 +122,14 @@ class _Search:
 def written(
     writer: Writer, sources: int, decoding: Decoding, end: int, banned: Sequence[int], mask_id: int
 ) -> list[Written]:
-    """The best text found for each source. end: the token that ends a text; banned: tokens that no text may hold."""
+    """The best text of at least one token for each source. end: what ends it; banned: tokens that none may hold."""
     searches = [_Search(decoding, end) for _ in range(sources)]
-    active = searches
+    active, never = searches, [token for token in banned if token != end]
     for step in range(1, decoding.length + 1):
         chances = writer.logits.log_softmax(-1)
-        chances[:, [token for token in banned if token != end]] = -torch.inf
+        chances[:, never] = -torch.inf
+        if step == 1:
+            chances[:, end] = -torch.inf
         _forbid_repeats(chances, active, decoding.no_repeat, mask_id)
         rows, tokens = _continued(chances, active)
         active = [search for search in active if not search.done]

@@ -139,7 +139,7 @@ class SequenceToSequence(Task):
     ) -> list[str]:
         count = write_errors(folder / "answers.jsonl", zip(examples, answers, strict=True))
         lines = [f"The {count:,} answers stand in `answers.jsonl`, each beside its reference.", ""]
-        lines += ["bleu and chrf go from 0 to 100, the others from 0 to 1:", ""]
+        lines += ["All figures go from 0 to 1: bleu and chrf are those of sacrebleu over 100.", ""]
         return lines + [f"- `{line}`" for line in signatures([references(row) for row in examples])]
 
 

@@ -18,15 +18,15 @@ References = Sequence[Sequence[str]]
 
 
 def figures_of(references: References, said: Sequence[str]) -> dict[str, float]:
-    """bleu and chrf (0 to 100) over all texts together; rouge1, rouge2, rougeL (F1) and exact (0 to 1), their mean.
-    A text may have several references."""
+    """bleu and chrf over all texts together, as shares (sacrebleu's scores over 100); rouge1, rouge2, rougeL (F1) and
+    exact (the same words), the mean over texts. A text may have several references."""
     bleu, chrf = _metrics(references)
     columns = _columns(references)
     rouge = _rouge(references, said)
     exact = sum(text.split() in [one.split() for one in each] for each, text in zip(references, said, strict=True))
     return {
-        "bleu": bleu.corpus_score(list(said), columns).score,
-        "chrf": chrf.corpus_score(list(said), columns).score,
+        "bleu": bleu.corpus_score(list(said), columns).score / 100,
+        "chrf": chrf.corpus_score(list(said), columns).score / 100,
         **rouge,
         "exact": exact / len(said),
     }
