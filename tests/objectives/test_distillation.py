@@ -189,7 +189,7 @@ def test_relations_are_those_of_the_last_layer_inside_of_each_document(batch_of)
                 shares.append([torch.softmax(one @ one.t() / one.shape[-1] ** 0.5, -1) for one in vectors])
             for ours, theirs in zip(*shares, strict=True):
                 expected += F.kl_div(ours.log(), theirs, reduction="sum").item() / 12
-    assert student(batch)["relations"].item() == pytest.approx(expected, rel=1e-4)
+    assert student(batch)["relations"].item() == pytest.approx(expected, rel=1e-3)
     assert student.counts(batch)["relations"] == int((batch.groups > 0).sum())
 
 
