@@ -77,7 +77,7 @@ def test_logits_with_the_memory_equal_those_of_the_whole_row(kind, model_of):
         sources = collated([unanswered(row.tokens[row.types == 0], 0) for row in rows], np.zeros(2), model.base.pad_id)
         writer = Writer(model.module, sources.inputs, sources.groups, model.base.tokenizer.mask_id)
         for number in range(7):
-            torch.testing.assert_close(writer.logits, whole[:, number], rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(writer.logits, whole[:, number], rtol=1e-5, atol=1e-5)
             if number < 6:
                 writer.go_on(torch.arange(2), torch.from_numpy(targets[:, number]))
     assert (whole[:, 0] - whole[:, 1]).abs().max() > 1e-3
