@@ -5,6 +5,7 @@ Shapes: B samples, R places still blank in a sample, V vocabulary.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,15 +42,16 @@ class Candidates:
     """(B,R): a random number of each place, from 0 to 1, the same at every step"""
 
 
-class Order:
+class Order(ABC):
     """What all orders share: `priorities(candidates) -> (B,R)`, the highest are filled first."""
 
     def parts(self, blanks: int) -> list[range]:
         """Blanks that are filled before the next part begins: here all of them together."""
         return [range(blanks)]
 
+    @abstractmethod
     def priorities(self, found: Candidates) -> Tensor:
-        raise NotImplementedError
+        """How soon each place is filled: (B,R)."""
 
 
 @dataclass(frozen=True)
