@@ -29,6 +29,7 @@ from unmask.tasks.application import SEEDS
 from unmask.tasks.features import Feature, FeatureBatches
 from unmask.tasks.models import Base, TaskModel, TaskObjective
 from unmask.tasks.publishing import Published, publish
+from unmask.tasks.scratch import draw_weights
 from unmask.tasks.settings import Finetuning
 from unmask.tasks.task import Task
 from unmask.training.fit import Aim, Fit
@@ -240,6 +241,9 @@ def _model(run: Finetuning, examples: Examples) -> TaskModel:
     torch.manual_seed(run.seed)
     task.warn(examples.train)
     model = task.model(Base.of(run.model), examples.labels, run.tuning.dropout)
+    if run.start == "random":
+        console.say("all weights start at random")
+        draw_weights(model.module, model.base.folder)
     if (bias := task.start(examples.train, examples.labels)) is not None:
         model.start_at(bias)
     if run.tuning.lora_rank is not None:

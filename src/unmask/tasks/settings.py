@@ -13,6 +13,7 @@ from unmask.training.schedules import Linear
 from unmask.training.settings import Training
 
 WIDTH, RATE = 768, 5e-5
+STARTS = ("pretrained", "random")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,9 @@ class Finetuning:
     """names the run folder"""
     model: str = ""
     """what is fine-tuned: a run, a Hugging Face folder or a Hub name"""
+    start: str = "pretrained"
+    """pretrained: from the model's weights; random: from its architecture and tokenizer alone, to see what its weights
+    are worth"""
     seed: int = 0
     """of the head's weights, the order of examples, and dropout"""
     task: Any = choice(TASKS, "classification")
@@ -118,6 +122,12 @@ class Finetuning:
     def checked(self) -> Finetuning:
         """Itself, when nothing is missing; SettingError names what is."""
         require(bool(self.model), "which model? unmask finetune MODEL TASK data.train=FILE")
+        require(self.start in STARTS, f"start={self.start}: one of {', '.join(STARTS)} is needed")
+        resting = self.tuning.lora_rank is not None or self.tuning.frozen_layers > 0
+        require(
+            self.start == "pretrained" or not resting,
+            "start=random: random weights must learn; leave tuning.lora_rank and tuning.frozen_layers out",
+        )
         require(self.data.train is not None, "data.train=FILE (the examples to learn from) is needed")
         require(self.training.evaluations > 0, "training.evaluations=0: the best checkpoint is chosen by evaluations")
         assert self.training.budget  # refuses none or several

@@ -112,10 +112,7 @@ def load_encoder(folder: Path) -> Any:
 
     ModelError when we have no class of the layout, or when weights are missing or of another shape.
     """
-    read = settings_of(folder)
-    if read is None:
-        kind = config_of(folder).get("model_type")
-        raise ModelError(f"{folder} holds a '{kind}' encoder that we have no class for; known: {', '.join(LAYOUTS)}")
+    read = _ours(folder)
     encoder, base = read.architecture.build(read.config["vocab_size"]), read.layout.base
     stock = _present_weights(folder, read.layout)
     if any(name.startswith(base) for name in stock):
@@ -128,6 +125,18 @@ def load_encoder(folder: Path) -> Any:
     ours = read.layout.ours(read.architecture, stock, read.config)
     encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in ours.items()})
     return encoder.eval()
+
+
+def new_encoder(folder: Path) -> Any:
+    """An encoder of ours as config.json describes it, with random weights (seed torch first)."""
+    read = _ours(folder)
+    return read.architecture.build(read.config["vocab_size"])
+
+
+def new_objective(folder: Path) -> MaskedObjective:
+    """A masked language model of ours as config.json describes it, with random weights (seed torch first)."""
+    read = _ours(folder)
+    return read.layout.objective(read.architecture, read.config)
 
 
 def architecture_in(folder: Path) -> Any | None:
@@ -203,6 +212,14 @@ def settings_of(folder: Path) -> FolderSettings | None:
     config = layout.filled(data)
     architecture = layout.architecture(config)
     return None if architecture is None else FolderSettings(layout, config, architecture)
+
+
+def _ours(folder: Path) -> FolderSettings:
+    read = settings_of(folder)
+    if read is None:
+        kind = config_of(folder).get("model_type")
+        raise ModelError(f"{folder} holds a '{kind}' encoder that we have no class for; known: {', '.join(LAYOUTS)}")
+    return read
 
 
 def _present_weights(folder: Path, layout: Layout) -> dict[str, Tensor]:
