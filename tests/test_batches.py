@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from unmask.batches import IGNORE, Batch, Batches
 from unmask.corpus.documents import Document
 from unmask.masking import Masking, place_count
+from unmask.objectives.hybrid import Hybrid
 from unmask.tokens.rows import Rows
 from unmask.tokens.store import Store
 from unmask.tokens.training import TokenizerSettings, train_tokenizer
@@ -123,3 +124,60 @@ def test_draws_are_uniform_and_follow_from_seed_epoch_row_and_position(batches):
     assert not (next_epoch == whole.draws[whole.numbers.argsort()]).any(dim=1).any()
     other_seed = Batches(batches.rows, batches.masking, batches.seed + 1).at(0, rows, 0.3)
     assert len(set(other_seed.draws.flatten().tolist()) & set(whole.draws.flatten().tolist())) < 5
+
+
+# ---------------------------------------------------------------- causal rows
+
+
+@pytest.fixture(scope="module")
+def partly_causal(batches: Batches) -> Batches:
+    return Batches(batches.rows, batches.masking, batches.seed, Hybrid(causal=1.0, causal_end=0.0, until=0.5))
+
+
+@given(data=st.data())
+def test_a_batch_with_causal_rows_is_the_same_in_one_piece_or_many(partly_causal, data):
+    sample, count = data.draw(st.integers(0, 500)), data.draw(st.integers(2, 40))
+    cut, progress = data.draw(st.integers(1, count - 1)), data.draw(st.floats(0, 1))
+    whole = partly_causal.at(sample, count, 0.3, progress)
+    first, second = (partly_causal.at(*part, 0.3, progress) for part in ((sample, cut), (sample + cut, count - cut)))
+    for part, alone in ((whole.part(0, cut), first), (whole.part(cut, count), second)):
+        assert same(part, alone)
+        assert part.causal.equal(alone.causal)
+
+
+def test_as_many_rows_are_causal_as_the_schedule_says_and_those_at_a_lower_share_are_so_at_a_higher(partly_causal):
+    before = torch.ones(1000, dtype=torch.bool)
+    for progress, share in ((0.0, 1.0), (0.1, 0.8), (0.25, 0.5), (0.45, 0.1), (0.5, 0.0), (1.0, 0.0)):
+        causal = partly_causal.at(0, 1000, 0.3, progress).causal
+        assert causal.float().mean().item() == pytest.approx(share, abs=4 * (share * (1 - share) / 1000) ** 0.5)
+        assert not (causal & ~before).any()
+        before = causal
+
+
+def test_of_a_causal_row_all_is_seen_and_every_token_is_asked_that_has_one_before_it(batches, partly_causal):
+    ours, masked = partly_causal.at(5, 30, 0.3, 0.25), batches.at(5, 30, 0.3)
+    taken = batches.rows.take(ours.numbers.numpy())
+    able = torch.from_numpy(taken.words > 0) & (ours.positions > 0)
+    assert 0 < ours.causal.sum() < 30
+    for row in range(30):
+        if ours.causal[row]:
+            assert ours.inputs[row].tolist() == taken.tokens[row].tolist()
+            assert torch.equal(ours.targets[row] != IGNORE, able[row])
+            assert torch.equal(ours.targets[row][able[row]], ours.inputs[row][able[row]])
+        else:
+            assert same(ours.part(row, row + 1), masked.part(row, row + 1))
+    assert ours.figures["causal_share"] == pytest.approx(ours.causal.float().mean().item(), abs=1e-4)
+    assert ours.shape == (*masked.shape[:2], int(ours.causal.sum()))
+
+
+def test_of_a_share_that_is_asked_each_row_asks_as_many_and_another_epoch_others(batches):
+    some = Batches(batches.rows, batches.masking, batches.seed, Hybrid(causal_end=1.0, asked=0.25))
+    size = len(batches.rows)
+    epochs = []
+    for epoch in range(2):
+        batch = some.at(epoch * size, size, 0.3)
+        able = (torch.from_numpy(batches.rows.take(batch.numbers.numpy()).words) > 0).sum(1)
+        asked = batch.targets != IGNORE
+        assert torch.equal(asked.sum(1), (able * 0.25).round().clamp(min=1).long())
+        epochs.append(asked[batch.numbers.argsort()])
+    assert (epochs[0] != epochs[1]).any(1).float().mean() > 0.9

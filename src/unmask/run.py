@@ -124,6 +124,11 @@ class Run:
             "modernbert, bert and transformer can",
         )
         require(
+            self.architecture.takes_view or not self.objective.causal_rows,
+            f"objective={OBJECTIVES.name_of(self.objective)} reads rows left to right, which "
+            f"architecture={ARCHITECTURES.name_of(self.architecture)} cannot: modernbert, bert and transformer can",
+        )
+        require(
             getattr(self.objective, "teacher", None) != "",
             "objective=distillation needs a teacher: unmask distill TEACHER RECIPE, or objective.teacher=FOLDER",
         )
@@ -209,7 +214,7 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
     machine = stages.machine(run, folder, me)
     mixture = stages.mixture(run, store, folder, me)
     rows = laid_out(mixture, "train", run.data.row_length, run.data.packing, run.seed)
-    batches = Batches(rows, run.masking, run.seed)
+    batches = Batches(rows, run.masking, run.seed, run.objective if run.objective.causal_rows else None)
     objective = stages.objective(run, store, machine)
     stages.begin(run, folder, store, objective)
     stages.teach(run, folder, store, objective, machine, me)

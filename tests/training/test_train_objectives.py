@@ -16,6 +16,10 @@ SETTINGS = {
     "diffusion without weights": [
         "objective=masked_diffusion", "objective.weighting=none", "masking.schedule=cosine_law", *DRAWN
     ],
+    "hybrid": ["objective=hybrid"],
+    "hybrid, half asked at the token before": [
+        "objective=hybrid", "objective.asked=0.5", "objective.asked_at=before", "objective.until=0.6"
+    ],
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ class Cbow:
 
     layout: ClassVar = "unmask-cbow"
     packed_rows: ClassVar = True
+    takes_view: ClassVar = False
     layers: ClassVar = 0
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ class Bert:
 
     layout: ClassVar = "bert"
     packed_rows: ClassVar = True
+    takes_view: ClassVar = True
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "feedforward", "positions", "types"):

@@ -39,6 +39,7 @@ class HuggingFace:
 
     layout: ClassVar = "huggingface"
     packed_rows: ClassVar = False
+    takes_view: ClassVar = False
 
     def __post_init__(self) -> None:
         require(self.positions > 0, f"architecture.positions={self.positions}: at least 1 is needed")

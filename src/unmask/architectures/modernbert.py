@@ -48,6 +48,7 @@ class ModernBert:
 
     layout: ClassVar = "modernbert"
     packed_rows: ClassVar = True
+    takes_view: ClassVar = True
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "feedforward", "window", "global_every", "positions"):

@@ -33,6 +33,7 @@ class _Recurrent:
     """the longest row the model is meant for"""
 
     packed_rows: ClassVar = False
+    takes_view: ClassVar = False
     cell: ClassVar[type[nn.LSTM] | type[nn.GRU]]
 
     def __post_init__(self) -> None:

@@ -49,6 +49,7 @@ class Transformer:
     """sinusoidal (fixed waves) or learned (a vector for each position)"""
 
     packed_rows: ClassVar = True
+    takes_view: ClassVar = True
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "feedforward", "positions"):

@@ -12,6 +12,7 @@ OBJECTIVES = Menu(
         "masked_autoencoding": "unmask.objectives.masked_autoencoding:MaskedAutoencoding",
         "replaced_token_detection": "unmask.objectives.replaced_token_detection:ReplacedTokenDetection",
         "masked_diffusion": "unmask.objectives.masked_diffusion:MaskedDiffusion",
+        "hybrid": "unmask.objectives.hybrid:Hybrid",
         "distillation": "unmask.objectives.distillation:Distillation",
     },
 )

@@ -27,6 +27,7 @@ class BertPretraining:
 
     pairs: ClassVar = True
     gaps: ClassVar = False
+    causal_rows: ClassVar = False
 
     def build(
         self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None, mask_id: int | None = None

@@ -31,6 +31,7 @@ class Distillation:
 
     pairs: ClassVar = False
     gaps: ClassVar = False
+    causal_rows: ClassVar = False
 
     teacher: str = ""
     """the teacher: a run or model folder, or a name on the Hub, with the tokenizer of the store"""

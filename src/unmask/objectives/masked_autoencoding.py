@@ -38,6 +38,7 @@ class MaskedAutoencoding:
 
     pairs: ClassVar = False
     gaps: ClassVar = True
+    causal_rows: ClassVar = False
 
     decoder_layers: int = 1
     """transformer layers of the decoder, 1 to 4"""

@@ -32,6 +32,7 @@ class MaskedDiffusion:
 
     pairs: ClassVar = False
     gaps: ClassVar = False
+    causal_rows: ClassVar = False
 
     weighting: str = "mdlm"
     """mdlm (each row's loss is divided by its share of masked tokens, then by all tokens: the likelihood bound) or none

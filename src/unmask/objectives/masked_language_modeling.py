@@ -23,6 +23,8 @@ class MaskedLanguageModeling:
     """whether rows must be pairs of segments"""
     gaps: ClassVar = False
     """whether the encoder reads rows with tokens left out, so that it must honour positions"""
+    causal_rows: ClassVar = False
+    """whether some rows are read left to right, so that the encoder must take a view"""
 
     def build(
         self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None, mask_id: int | None = None

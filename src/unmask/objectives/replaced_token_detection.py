@@ -37,6 +37,7 @@ class ReplacedTokenDetection:
 
     pairs: ClassVar = False
     gaps: ClassVar = False
+    causal_rows: ClassVar = False
 
     generator_share: float = 0.5
     """how wide the generator is beside the encoder, above 0 up to 1: its heads (at least one, of as many channels each)

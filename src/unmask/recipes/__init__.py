@@ -31,6 +31,7 @@ RECIPES = Menu(
         "mae": "unmask.recipes.autoencoder:mae",
         "electra": "unmask.recipes.electra:electra",
         "diffusion": "unmask.recipes.diffusion:diffusion",
+        "hybrid": "unmask.recipes.hybrid:hybrid",
     },
 )
 

@@ -127,8 +127,9 @@ class FeatureBatches:
         self._lengths = np.array([len(feature.tokens) for feature in features])
         self._order = lru_cache(maxsize=3)(self._ordered)
 
-    def at(self, sample: int, count: int, ratio: float = 0.0) -> Any:
-        """Rows sample..sample+count of the sequence; they may span epochs. Nothing is masked: the ratio is not used."""
+    def at(self, sample: int, count: int, ratio: float = 0.0, progress: float = 1.0) -> Any:
+        """Rows sample..sample+count of the sequence; they may span epochs. Nothing is masked: neither the ratio
+        nor the progress is used."""
         place = np.arange(sample, sample + count, dtype=np.int64)
         epochs = place // len(self.rows)
         numbers = np.concatenate([self._order(int(e))[place[epochs == e] % len(self.rows)] for e in np.unique(epochs)])

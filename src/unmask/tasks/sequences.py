@@ -29,8 +29,6 @@ from unmask.tasks.models import Base, TaskModel, TaskObjective
 from unmask.tokens.tokenizer import Tokenizer
 
 SOURCE, TARGET, BLANK = 0, 1, 2
-LAYOUTS = ("bert", "modernbert", "roberta-prelayernorm")
-"""The layouts whose encoders take a prefix view."""
 TOKENS = 4096
 """Tokens of sources that are read at once."""
 
@@ -173,7 +171,7 @@ def _loaded(folder: Path) -> MaskedObjective:
     """Our class with the weights of a folder, head included."""
     read = folders.settings_of(folder)
     kind = folders.config_of(folder).get("model_type")
-    if read is None or kind not in LAYOUTS or not read.layout.readable(folder):
+    if read is None or not getattr(read.architecture, "takes_view", False) or not read.layout.readable(folder):
         raise ModelError(
             f"{folder} holds a '{kind}' model, which cannot write behind a source: give a BERT, ModernBERT or "
             "RoBERTa-PreLayerNorm with its head for masked tokens"

@@ -54,7 +54,7 @@ class Source(Protocol):
     def rows(self) -> Sized: ...
     @property
     def seed(self) -> int: ...
-    def at(self, sample: int, count: int, ratio: float) -> Any: ...
+    def at(self, sample: int, count: int, ratio: float, progress: float) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ class Fit:
         """How many rows the step that follows `spent` takes over all processes, and this process's part of them."""
         size = self._rows_wanted(spent)
         mine = share(size, self.me)
-        ratio = self.ratio_at(self._share_of_budget(spent))
-        return size, self.batches.at(spent.samples + mine.start, len(mine), ratio)
+        progress = self._share_of_budget(spent)
+        return size, self.batches.at(spent.samples + mine.start, len(mine), self.ratio_at(progress), progress)
 
     # ------------------------------------------------------------ a step
 
