@@ -60,19 +60,24 @@ def ratio(results: dict[str, list[dict]], ours: str, peer: str, figure: str) -> 
 
 def keep(name: str, settings: dict[str, Any], results: dict[str, Any], summary: dict[str, Any]) -> Path:
     """Write results/NAME.json: settings, every run, the summary, and where and at which commit it was measured."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True).stdout.strip()
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    about = {
+    described = about() | {"settings": settings, "summary": summary, "runs": results}
+    path.write_text(json.dumps(described, indent=2) + "\n")
+    print(json.dumps(summary, indent=2))
+    return path
+
+
+def about() -> dict[str, Any]:
+    """Where, when and at which commit something was measured."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True).stdout.strip()
+    return {
         "date": date.today().isoformat(),
         "commit": commit + ("+changes" if changed else ""),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
         "versions": versions(),
     }
-    path.write_text(json.dumps(about | {"settings": settings, "summary": summary, "runs": results}, indent=2) + "\n")
-    print(json.dumps(summary, indent=2))
-    return path
 
 
 def processor() -> str:

@@ -41,7 +41,7 @@ MAY_IMPORT["teaching"] = {"models", *MAY_IMPORT["models"], "batches"}
 MAY_IMPORT["run"] = MAY_IMPORT["stages"] = set(MAY_IMPORT) - CORE | {"stages"}
 MAY_IMPORT["tasks"] = set(MAY_IMPORT) - CORE - {"run"}
 MAY_IMPORT["understanding"] = {*MAY_IMPORT["generation"], "generation", "tasks"}
-for above in ("recipes", "comparison", "adaptation", "doctor", "cli"):
+for above in ("recipes", "comparison", "adaptation", "doctor", "scaling", "cli"):
     MAY_IMPORT[above] = set(MAY_IMPORT) - CORE
 
 # Calls upwards, by name and at the last moment, each for a reason that is written where it is done.

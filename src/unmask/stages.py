@@ -217,12 +217,16 @@ def prepared(sources: list[str], corpus: CorpusSettings, tokenizer: TokenizerSet
 # ---------------------------------------------------------------- what it runs on, and what is trained
 
 
+def device_of(settings: Training) -> torch.device:
+    """Where these settings train: `auto` takes the first GPU when there is one."""
+    chosen = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(chosen if settings.device == "auto" else settings.device)
+
+
 def machine(run: Trained, folder: Path, me: World) -> Machine:
     """The device, dtype and threads of a run: chosen and recorded once, taken from the record afterwards."""
     environment, settings = _recorded(folder), run.training
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if settings.device == "auto" else settings.device
-    )
+    device = device_of(settings)
     recorded = environment.get("machine")
     if recorded is None:
         dtype = chosen_dtype(settings.precision, device)

@@ -1,0 +1,150 @@
+"""The law: what held-out loss a size reaches on so many tokens, on text whose lines are known.
+
+    law = Law(floor=-1.0, size_cost=0.3, size_power=0.4, token_cost=0.5, token_power=0.4)
+    law.loss(Scale(parameters=4e6, tokens=3e6, unique=17e6), Lines(unigram=7.3, ngram=5.9))      in nats
+    fitted([Point(scale, lines, loss), ...])
+
+Texts differ in how much of them can be known, so the law speaks of the way between two lines that are counted on the
+text itself: its height is 1 at the unigram line (guessing by frequency) and 0 at the line of an n-gram filler, below 0
+where a model knows more than neighbouring tokens tell.
+
+    height = floor + size_cost (N / 1 M)^-size_power + token_cost (D / 1 M)^-token_power
+
+as in Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", eq. 2, with N parameters of matrices
+(embedding left out) and D tokens, of which repeated ones count less (`effective_tokens`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MILLION = 1e6
+HUBER = 1e-3
+"""Residuals of the log loss from which on they count linearly (Hoffmann et al. 2022, section 3.3)."""
+REPEATS = 15.4
+"""Half-life of repeated tokens in epochs, R*_D of Muennighoff et al. 2023, "Scaling Data-Constrained Language Models",
+section 6: for causal models. A masked model gets new masks in each epoch, so it may well be higher here."""
+_STARTS = ((-2.0, 0.0), (0.1, 1.0), (0.2, 0.6), (0.3, 1.0), (0.2, 0.6))
+_BOUNDS = ((-20.0, 1.0), (-12.0, 4.0), (0.05, 2.0), (-12.0, 4.0), (0.05, 2.0))
+
+
+class Scale(NamedTuple):
+    """What a run puts in; numbers, or arrays (n,) for n runs."""
+
+    parameters: Any
+    """of matrices, the embedding left out"""
+    tokens: Any
+    """read in all"""
+    unique: Any
+    """of the training text"""
+
+
+class Lines(NamedTuple):
+    """Two losses on held-out text that need no training, in nats a token; numbers, or arrays (n,) for n texts."""
+
+    unigram: Any
+    """guessing by frequency"""
+    ngram: Any
+    """an n-gram filler's"""
+
+
+class Point(NamedTuple):
+    """A run that was done."""
+
+    scale: Scale
+    lines: Lines
+    loss: float
+
+
+@dataclass(frozen=True)
+class Law:
+    """Height as a function of parameters and tokens, see the top of the file; of arrays it makes arrays."""
+
+    floor: float
+    """the height of an endless model on endless text"""
+    size_cost: float
+    """what a model of a million parameters lacks"""
+    size_power: float
+    token_cost: float
+    """what a run of a million tokens lacks"""
+    token_power: float
+
+    def height(self, scale: Scale) -> Any:
+        """Between the lines: 1 at the unigram line, which no run stays above, 0 at the n-gram line."""
+        size = self.size_cost * (scale.parameters / MILLION) ** -self.size_power
+        tokens = effective_tokens(scale.tokens, scale.unique)
+        return np.minimum(1.0, self.floor + size + self.token_cost * (tokens / MILLION) ** -self.token_power)
+
+    def loss(self, scale: Scale, lines: Lines) -> Any:
+        """Expected held-out loss in nats a token; never below zero."""
+        return np.maximum(0.0, lines.ngram + (lines.unigram - lines.ngram) * self.height(scale))
+
+
+def effective_tokens(tokens: Any, unique: Any) -> Any:
+    """What tokens are worth of which only so many differ (Muennighoff et al. 2023, eq. 5): each further epoch a little
+    less than the one before, and all of them together never more than 1 + R* epochs."""
+    repeats = np.maximum(0.0, tokens / unique - 1)
+    first = np.minimum(tokens, unique)
+    return first + first * REPEATS * -np.expm1(-repeats / REPEATS)
+
+
+# ---------------------------------------------------------------- fitting
+
+
+def fitted(points: Sequence[Point]) -> Law:
+    """The law under which the points are likeliest: Huber's loss of the difference of log losses, L-BFGS from many
+    starts (Hoffmann et al. 2022, section 3.3)."""
+    from scipy.optimize import minimize
+
+    columns = _columns(points)
+    found = [
+        minimize(_misfit, start, columns, method="L-BFGS-B", bounds=_BOUNDS)
+        for start in ((floor, math.log(a), b, math.log(c), d) for floor, a, b, c, d in product(*_STARTS))
+    ]
+    best = min(found, key=lambda result: result.fun).x
+    return _law(best)
+
+
+def _law(numbers: np.ndarray) -> Law:
+    floor, log_size, size_power, log_tokens, token_power = map(float, numbers)
+    return Law(floor, math.exp(log_size), size_power, math.exp(log_tokens), token_power)
+
+
+def _columns(points: Sequence[Point]) -> tuple[Scale, Lines, np.ndarray]:
+    """The points as arrays (n,)."""
+    scale, lines = (np.array([point[part] for point in points], dtype=float).T for part in (0, 1))
+    return Scale(*scale), Lines(*lines), np.array([point.loss for point in points])
+
+
+def _misfit(numbers: np.ndarray, scale: Scale, lines: Lines, losses: np.ndarray) -> float:
+    off = np.log(np.maximum(_law(numbers).loss(scale, lines), 1e-3) / losses)
+    near = np.abs(off) <= HUBER
+    return float(np.where(near, off**2 / 2, HUBER * (np.abs(off) - HUBER / 2)).sum() / HUBER**2)
+
+
+def residuals(law: Law, points: Sequence[Point]) -> list[float]:
+    """Loss minus what the law expects of each point, in nats."""
+    return [float(point.loss - law.loss(point.scale, point.lines)) for point in points]
+
+
+def left_out(points: Sequence[Point]) -> list[float]:
+    """Loss of each point minus what the law fitted to all others expects of it, in nats."""
+    return [
+        residuals(fitted([*points[:number], *points[number + 1 :]]), [point])[0] for number, point in enumerate(points)
+    ]
+
+
+def root_mean_square(values: Sequence[float]) -> float:
+    """The usual size of an error; 0 for none."""
+    return float(np.sqrt(np.mean(np.square(values)))) if values else 0.0
+
+
+def rounded(law: Law) -> Law:
+    """With four significant digits: more are not known."""
+    return Law(*(float(f"{number:.4g}") for number in astuple(law)))

@@ -1,0 +1,28 @@
+"""The two losses that say how much of a text can be known without training: the lines that the law speaks between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unmask.comparison.ngrams import Ngrams
+from unmask.evaluation.blanks import make_blanks
+from unmask.evaluation.masked import score_blanks
+from unmask.scaling.law import Lines
+
+if TYPE_CHECKING:
+    from unmask.run import Run
+    from unmask.tokens.store import Store
+
+COUNTED = 2_000_000
+"""Tokens from which the n-gram filler is counted, the same for every text: the line says what the text is like, not how
+much of it there is."""
+ASKED = 50_000
+"""Held-out tokens that are read, of which the blanks are a share."""
+
+
+def lines_of(store: Store, run: Run, asked: int = ASKED) -> Lines:
+    """The unigram and the n-gram line of a store's held-out text, with the blanks of a run. Takes some seconds."""
+    documents, tokenizer = store.documents("validation"), store.tokenizer()
+    blanks = make_blanks(tokenizer, documents, run.data.row_length, run.evaluation.share, asked)
+    figures = score_blanks(blanks, Ngrams.of(store, COUNTED).predict, store.token_counts)
+    return Lines(unigram=figures["unigram_loss"], ngram=figures["loss"])

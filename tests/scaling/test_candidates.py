@@ -1,0 +1,57 @@
+"""What is expected of each size in a given time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from unmask.scaling.candidates import Plan, candidates
+from unmask.scaling.law import Law, Lines, Scale
+from unmask.scaling.sizes import SIZES, rows
+
+LAW = Law(floor=-1.2, size_cost=0.35, size_power=0.4, token_cost=0.9, token_power=0.45)
+LINES = Lines(unigram=7.3, ngram=6.0)
+PLAN = Plan(seconds=600, row_length=128, unique=1_000_000_000, evaluated=200_000)
+
+
+def test_every_size_is_considered_and_the_lowest_loss_comes_first(speed):
+    found = candidates(LAW, LINES, speed, PLAN)
+    assert {candidate.size for candidate in found} == set(SIZES)
+    assert [candidate.loss for candidate in found] == sorted(candidate.loss for candidate in found)
+    for candidate in found:
+        scale = Scale(candidate.size.parameters, candidate.tokens, PLAN.unique)
+        assert candidate.loss == pytest.approx(LAW.loss(scale, LINES))
+
+
+def test_what_is_read_fills_the_time_beside_the_evaluations(speed):
+    for candidate in candidates(LAW, LINES, speed, PLAN):
+        steps = candidate.tokens / (candidate.rows * PLAN.row_length)
+        training = steps * speed.step_seconds(candidate.size, candidate.rows)
+        a_token = speed.learning_seconds(candidate.size, candidate.rows) / (candidate.rows * PLAN.row_length)
+        assert training + PLAN.evaluated * a_token / 3 == pytest.approx(PLAN.seconds)
+
+
+def test_batch_and_tokens_agree_with_the_rule(speed):
+    for candidate in candidates(LAW, LINES, speed, PLAN):
+        assert abs(rows(candidate.tokens, PLAN.row_length) - candidate.rows) <= 8
+
+
+def test_more_time_never_chooses_a_smaller_model_and_ends_lower(speed):
+    best = [candidates(LAW, LINES, speed, replace(PLAN, seconds=60 * minutes))[0] for minutes in (1, 10, 100, 1000)]
+    sizes = [candidate.size.parameters for candidate in best]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+    assert [candidate.loss for candidate in best] == sorted((candidate.loss for candidate in best), reverse=True)
+
+
+def test_a_small_text_read_many_times_is_worth_less_than_a_large_one(speed):
+    small = candidates(LAW, LINES, speed, replace(PLAN, seconds=6000, unique=300_000))
+    large = candidates(LAW, LINES, speed, replace(PLAN, seconds=6000))
+    assert small[0].loss > large[0].loss + 0.01
+
+
+def test_a_time_that_the_evaluations_eat_up_leaves_no_tokens(speed):
+    found = candidates(LAW, LINES, speed, replace(PLAN, seconds=0.1))
+    assert all(candidate.tokens == 0 for candidate in found)
+    assert all(candidate.loss == pytest.approx(LINES.unigram) for candidate in found)
