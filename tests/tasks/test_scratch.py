@@ -1,4 +1,4 @@
-"""Starting from random weights: everything is drawn as the model's class draws it, nothing is left of the pretraining."""
+"""Starting from random weights: drawn as the class of the model draws them; nothing is left of the pretraining."""
 
 import json
 

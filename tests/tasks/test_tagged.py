@@ -143,7 +143,12 @@ def test_files_without_tags_are_read_where_none_are_needed(tmp_path):
         ),
         (
             "a.jsonl",
-            '{"text": "A B", "spans": [{"start": 0, "end": 3, "label": "A"}, {"start": 2, "end": 3, "label": "B"}]}',
+            '{"text": "A B C", "spans": [{"start": 0, "end": 3, "label": "A"}, {"start": 2, "end": 5, "label": "B"}]}',
+            r"the spans of A and B overlap: ",
+        ),
+        (
+            "a.jsonl",
+            '{"text": "A B", "spans": [{"start": 0, "end": 3, "label": "A"}, {"start": 0, "end": 3, "label": "B"}]}',
             r"the spans of A and B overlap: ",
         ),
         ("a.jsonl", '{"text": "x", "spans": [{"begin": 0}]}', r"is not understood: start, end and label are needed"),
@@ -152,3 +157,11 @@ def test_files_without_tags_are_read_where_none_are_needed(tmp_path):
 def test_what_cannot_be_read_is_named_by_file_and_line(tmp_path, name, text, words):
     with pytest.raises(DataError, match=words):
         read(tmp_path, name, text)
+
+
+def test_a_span_inside_of_another_is_left_out_and_told_of(tmp_path, capsys):
+    book, firm = '"book": {"on the Bank of X": [[0, 15]]}', '"company": {"Bank": [[7, 10]]}'
+    [(_, words, tags)] = read(tmp_path, "a.jsonl", f'{{"text": "on the Bank of X", "label": {{{firm}, {book}}}}}')
+    assert (words, tags) == (["on", "the", "Bank", "of", "X"], ("B-book", *["I-book"] * 4))
+    told = " ".join(capsys.readouterr().err.split())
+    assert "1 spans lie inside of others, the first on line 1; the outer ones are kept, as a word has one tag" in told

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unmask import console
 from unmask.corpus import files
 from unmask.errors import DataError
 from unmask.tasks.schemes import Entity, is_of_entities, of_entities, to_bio
@@ -55,7 +56,7 @@ def read_tagged(path: str, columns: Columns, labelled: bool) -> list[Tagged]:
         raise DataError(f"{path}: no such file; give a file of words with tags, or .jsonl with words or spans")
     suffix = suffix_of(path)
     if suffix in JSON_SUFFIXES:
-        found = [_of_record(record, columns, labelled, f"{path}:{number}") for number, record in json_records(path)]
+        found = _of_json(path, columns, labelled)
     elif suffix in CONLLU_SUFFIXES:
         found = list(_of_conllu(path, columns, labelled))
     elif suffix in TABLE_SUFFIXES:
@@ -251,8 +252,21 @@ def _of_forms(forms: Sequence[_Form], place: str) -> Tagged:
 # ---------------------------------------------------------------- .jsonl
 
 
-def _of_record(record: Mapping[str, Any], columns: Columns, labelled: bool, place: str) -> Tagged:
-    """words and tags, or text and spans."""
+def _of_json(path: str, columns: Columns, labelled: bool) -> list[Tagged]:
+    """The records of a file; says how many have spans inside of others, which are left out."""
+    nested: list[str] = []
+    places = ((record, f"{path}:{number}") for number, record in json_records(path))
+    found = [_of_record(record, columns, labelled, place, nested) for record, place in places]
+    if nested:
+        console.warn(
+            f"{path}: {len(nested)} spans lie inside of others, the first on line {nested[0].rpartition(':')[2]}; "
+            "the outer ones are kept, as a word has one tag"
+        )
+    return found
+
+
+def _of_record(record: Mapping[str, Any], columns: Columns, labelled: bool, place: str, nested: list[str]) -> Tagged:
+    """words and tags, or text and spans; the place is added to `nested` for each span inside of another."""
     words = _key(record, columns.text, WORDS)
     if words is not None and isinstance(record[words], list):
         return _of_word_lists(record[words], record, columns, labelled, place)
@@ -267,7 +281,10 @@ def _of_record(record: Mapping[str, Any], columns: Columns, labelled: bool, plac
         if labelled:
             raise DataError(f"{place} has no spans (it has: {', '.join(record)}): name them with data.label=KEY")
         return whole
-    return _of_spans(whole, list(_character_spans(record[key], text, place)), place)
+    spans = list(_character_spans(record[key], text, place))
+    outer = _outer(spans, place)
+    nested += [place] * (len(spans) - len(outer))
+    return _of_spans(whole, outer, place)
 
 
 def _key(record: Mapping[str, Any], named: str | None, usual: Iterable[str]) -> str | None:
@@ -314,14 +331,22 @@ def _checked(span: Entity, surface: str | None, text: str, place: str) -> Entity
     return span
 
 
+def _outer(spans: Iterable[Entity], place: str) -> list[Entity]:
+    """The spans in order without those inside of others; DataError where two cross or are the same."""
+    kept: list[Entity] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.stop)):
+        before = kept[-1] if kept else None
+        if before is None or span.start >= before.stop:
+            kept.append(span)
+        elif span.stop > before.stop or (span.start, span.stop) == (before.start, before.stop):
+            raise DataError(
+                f"{place}: the spans of {before.label} and {span.label} overlap: one tag a word is all there is"
+            )
+    return kept
+
+
 def _of_spans(whole: Tagged, spans: list[Entity], place: str) -> Tagged:
     """The tags of the words that spans cover; words are cut where a span begins or ends inside of them."""
-    spans.sort(key=lambda span: span.start)
-    for one, other in pairwise(spans):
-        if other.start < one.stop:
-            raise DataError(
-                f"{place}: the spans of {one.label} and {other.label} overlap: one tag a word is all there is"
-            )
     edges = {edge for span in spans for edge in (span.start, span.stop)}
     words = np.array([piece for a, b in whole.spans for piece in _cut_at(int(a), int(b), edges)], np.int32).reshape(
         -1, 2
