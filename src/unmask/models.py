@@ -47,7 +47,7 @@ Forward = Callable[["Tensor", "Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
 """(tokens, groups, positions: (B,T) each, rows, columns: (N,) each) -> logits (N,V)"""
 
 # So that AutoModelForMaskedLM reads them wherever this file is imported.
-register("unmask-lstm", "unmask-gru", "unmask-cbow", "unmask-masked-autoencoder", "unmask-generator")
+register("unmask-lstm", "unmask-gru", "unmask-encoder", "unmask-cbow", "unmask-masked-autoencoder", "unmask-generator")
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,8 @@ class Run:
         )
         require(
             self.architecture.takes_view or not self.objective.causal_rows,
-            f"objective={OBJECTIVES.name_of(self.objective)} reads rows left to right, which "
-            f"architecture={ARCHITECTURES.name_of(self.architecture)} cannot: modernbert, bert and transformer can",
+            f"objective={OBJECTIVES.name_of(self.objective)} reads rows left to right, which architecture="
+            f"{ARCHITECTURES.name_of(self.architecture)} cannot: modernbert, bert, transformer and unmask can",
         )
         require(
             getattr(self.objective, "teacher", None) != "",

@@ -6,6 +6,7 @@ import torch
 from unmask.architectures.bert import Bert
 from unmask.architectures.modernbert import ModernBert
 from unmask.architectures.transformer import Transformer
+from unmask.architectures.unmask import Unmask
 from unmask.layers.attention import SelfAttention
 from unmask.layers.neighbours import OFFSETS, looking, turned_heads, unmoved, waved_heads
 from unmask.layers.positions import angles, sinusoids, turn, wave_frequencies
@@ -14,6 +15,7 @@ from unmask.objectives.masked_autoencoding import MaskedAutoencoding
 T, AT = 96, 40
 ENCODERS = {
     "modernbert": ModernBert(layers=4, width=128, heads=2, feedforward=64),
+    "unmask": Unmask(layers=4, width=128, heads=2, feedforward=64),
     "bert": Bert(layers=4, width=256, heads=4, feedforward=64),
     "post-norm waves": Transformer(layers=4, width=256, heads=4, feedforward=64),
     "pre-norm learned": Transformer(layers=4, width=256, heads=4, feedforward=64, norm="pre", position_kind="learned"),
@@ -22,7 +24,7 @@ ENCODERS = {
 
 def looks(attention, hidden, by):
     """How far from place AT each head looks on average over the rows: (H,)."""
-    query, key, _ = attention.projection(hidden).unflatten(-1, (3, attention.heads, -1)).permute(2, 0, 3, 1, 4)
+    query, key, _ = attention.parts(hidden).permute(2, 0, 3, 1, 4)
     if by is not None:
         query, key = turn(query, by), turn(key, by)
     probabilities = (query @ key.transpose(2, 3) / query.shape[-1] ** 0.5).softmax(-1)

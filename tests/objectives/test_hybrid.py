@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from unmask.architectures.bert import Bert
 from unmask.architectures.modernbert import ModernBert
 from unmask.architectures.transformer import Transformer
+from unmask.architectures.unmask import Unmask
 from unmask.batches import IGNORE
 from unmask.config import changed, overridden
 from unmask.errors import SettingError
@@ -29,6 +30,7 @@ ENCODERS = {
     "modernbert": ModernBert(**SIZES, window=6, global_every=2),
     "transformer": Transformer(**SIZES),
     "prenorm": Transformer(**SIZES, norm="pre", position_kind="learned"),
+    "unmask": Unmask(**SIZES, window=6, global_every=2, value_embeddings=1),
 }
 
 
@@ -236,7 +238,7 @@ def test_an_architecture_that_reads_both_ways_always_is_refused_by_name(name):
     run = changed(Run(), data={"source": "texts", "packing": "document"}, training={"steps": 1})
     with pytest.raises(
         SettingError,
-        match=rf"^objective=hybrid reads rows left to right, which architecture={name} cannot: modernbert, bert and",
+        match=rf"^objective=hybrid reads rows left to right, which architecture={name} cannot: modernbert, bert, tra",
     ):
         overridden(run, [f"architecture={name}", "objective=hybrid"]).checked()
 

@@ -69,7 +69,7 @@ def test_both_snippets_are_python() -> None:
 
 
 def test_a_layout_of_our_own_is_made_known_to_transformers_first() -> None:
-    for name, needed in (("lstm", True), ("gru", True), ("modernbert", False)):
+    for name, needed in (("lstm", True), ("gru", True), ("unmask", True), ("modernbert", False)):
         text = model_card(RUN | {"architecture": {"name": name}}, VALUES, name="demo")
         assert ("import unmask.models  # so that" in text) == needed
     text = model_card(RUN | {"objective": {"name": "masked_autoencoding"}}, VALUES, name="demo")

@@ -11,6 +11,7 @@ from unmask.architectures.bert import Bert
 from unmask.architectures.modernbert import ModernBert
 from unmask.architectures.recurrent import Gru, Lstm
 from unmask.architectures.transformer import Transformer
+from unmask.architectures.unmask import Unmask
 from unmask.config import overridden
 from unmask.corpus.documents import Document
 from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
@@ -23,6 +24,7 @@ OURS = {
     "modernbert": ModernBert(**SIZES, window=8),
     "bert": Bert(**SIZES),
     "prenorm": Transformer(**SIZES, norm="pre", position_kind="learned"),
+    "unmask": Unmask(**SIZES, window=8, zero_outputs=False, value_embeddings=1),
     "lstm": Lstm(layers=1, width=32, state=20, positions=64),
     "gru": Gru(layers=1, width=32, state=20, positions=64),
 }

@@ -21,7 +21,7 @@ from unmask.tasks.sequences import SequenceModel, prefix_view, row_of, states, u
 from unmask.tasks.tables import Columns, Row
 from unmask.tasks.written_texts import figures_of, signatures, simple_texts
 
-KINDS = ("bert", "modernbert", "prenorm")
+KINDS = ("bert", "modernbert", "prenorm", "unmask")
 
 
 @pytest.fixture

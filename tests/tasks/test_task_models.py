@@ -22,7 +22,7 @@ AUTO = {
     "span": AutoModelForQuestionAnswering,
 }
 LABELS = {"span": ("start", "end")}
-KINDS = ("modernbert", "bert", "prenorm", "lstm", "gru", "gpt2", "distilbert", "roberta", "electra")
+KINDS = ("modernbert", "bert", "prenorm", "unmask", "lstm", "gru", "gpt2", "distilbert", "roberta", "electra")
 TEXTS = (["the film was good", "a plot", "very bad film the actor"], ["good", "the film was very very bad", "a"])
 
 

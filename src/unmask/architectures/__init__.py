@@ -9,6 +9,7 @@ _BERT = "unmask.architectures.bert"
 _RECURRENT = "unmask.architectures.recurrent"
 _BAG_OF_WORDS = "unmask.architectures.bag_of_words"
 _MODERNBERT = "unmask.architectures.modernbert"
+_UNMASK = "unmask.architectures.unmask"
 
 ARCHITECTURES = Menu(
     "architecture",
@@ -34,5 +35,8 @@ ARCHITECTURES = Menu(
         "modernbert-medium": f"{_MODERNBERT}:medium",
         "modernbert-base": f"{_MODERNBERT}:base",
         "modernbert-large": f"{_MODERNBERT}:large",
+        "unmask": f"{_UNMASK}:Unmask",
+        "unmask-small": f"{_UNMASK}:small",
+        "unmask-base": f"{_UNMASK}:base",
     },
 )

@@ -7,7 +7,7 @@ Shapes: B rows, T tokens, K places, D width.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -112,7 +112,7 @@ class ModernBertEncoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, first=number == 0) for number in range(config.layers))
         self.final_norm = Norm(config.width)
         self.apply(self._start)
-        self._look_around()
+        look_around(self)
 
     def forward(
         self,
@@ -127,11 +127,11 @@ class ModernBertEncoder(nn.Module):
         view: who sees whom, other than by groups alone.
         """
         hidden = self.embedding_projection(self.embedding_norm(self.embedding(tokens)))
-        sights = self._sights(groups, positions, hidden.dtype, view)
+        seen = sights(self.config, groups, positions, hidden.dtype, view)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
             memory = None if view is None else view.memory(number)
-            hidden = layer(hidden, *sights[self.config.is_global(number)], places if last else None, memory)
+            hidden = layer(hidden, *seen[self.config.is_global(number)], places if last else None, memory)
         return self.finish(hidden)
 
     @property
@@ -143,21 +143,6 @@ class ModernBertEncoder(nn.Module):
         """A layer's output (..., D) as the head reads it (..., D)."""
         return self.final_norm(hidden)
 
-    def _sights(
-        self, groups: Tensor, positions: Tensor, dtype: torch.dtype, view: PrefixView | None
-    ) -> dict[bool, tuple[Angles, Tensor | None]]:
-        """For global and local layers: the angles of the positions and who sees whom."""
-        channels = self.width // self.config.heads
-        # When all rows count alike, one set of angles serves them all.
-        distinct = positions[:1] if bool((positions == positions[:1]).all()) else positions
-        result = {}
-        for is_global in {self.config.is_global(number) for number in range(self.config.layers)}:
-            theta = self.config.global_theta if is_global else self.config.local_theta
-            window = None if is_global else self.config.window
-            seen = visibility(groups, positions, dtype, window) if view is None else view.visible(dtype, window)
-            result[is_global] = (angles(distinct, channels, theta, dtype), seen)
-        return result
-
     @torch.no_grad()
     def _start(self, module: nn.Module) -> None:
         """Truncated normal of 0.02; what writes to the residual stream is divided by sqrt(2 layers) (stock code)."""
@@ -167,16 +152,44 @@ class ModernBertEncoder(nn.Module):
             for output in (module.attention.output, module.feedforward.output):
                 output.weight.mul_((2 * self.config.layers) ** -0.5)
 
-    @torch.no_grad()
-    def _look_around(self) -> None:
-        """Start the heads of the first layers with a look at the neighbours, by something that all tokens share."""
-        shared = torch.where(torch.rand(self.embedding.embedding_dim) < 0.5, -1.0, 1.0)
-        self.embedding.weight.add_(0.02 * shared)
-        common = self.embedding_projection(shared / 2**0.5)  # half of what the embedding's norm hands on
-        for number, offsets in enumerate(OFFSETS[: looking(self.config.layers)]):
-            theta = self.config.global_theta if self.config.is_global(number) else self.config.local_theta
-            part = common.norm() if number == 0 else (self.width / 2) ** 0.5  # later layers have a norm of their own
-            turned_heads(self.layers[number].attention, common / common.norm(), part, theta, offsets)  # type: ignore[arg-type]
+
+def sights(
+    config: Any, groups: Tensor, positions: Tensor, dtype: torch.dtype, view: PrefixView | None
+) -> dict[bool, tuple[Angles, Tensor | None]]:
+    """For global (True) and local layers of a ModernBERT's settings: the angles of the positions and who sees whom.
+
+    groups, positions (B,T); view: who sees whom, other than by groups alone.
+    """
+    channels = config.width // config.heads
+    # When all rows count alike, one set of angles serves them all.
+    distinct = positions[:1] if bool((positions == positions[:1]).all()) else positions
+    result = {}
+    for is_global in {config.is_global(number) for number in range(config.layers)}:
+        theta, window = _reach(config, is_global)
+        seen = visibility(groups, positions, dtype, window) if view is None else view.visible(dtype, window)
+        result[is_global] = (angles(distinct, channels, theta, dtype), seen)
+    return result
+
+
+@torch.no_grad()
+def look_around(encoder: Any) -> None:
+    """Start the heads of the first layers with a look at the neighbours, by something that all tokens share.
+
+    encoder: .config, .embedding (V,E), .embedding_projection, and .layers, the first of which has no norm of its own.
+    """
+    config = encoder.config
+    shared = torch.where(torch.rand(encoder.embedding.embedding_dim) < 0.5, -1.0, 1.0)
+    encoder.embedding.weight.add_(0.02 * shared)
+    common = encoder.embedding_projection(shared / 2**0.5)  # half of what the embedding's norm hands on
+    for number, offsets in enumerate(OFFSETS[: looking(config.layers)]):
+        theta, _ = _reach(config, config.is_global(number))
+        part = common.norm() if number == 0 else (config.width / 2) ** 0.5  # later layers have a norm of their own
+        turned_heads(encoder.layers[number].attention, common / common.norm(), part, theta, offsets)
+
+
+def _reach(config: Any, is_global: bool) -> tuple[float, int | None]:
+    """The rotary base and the window of global or local layers."""
+    return (config.global_theta, None) if is_global else (config.local_theta, config.window)
 
 
 class Layer(nn.Module):

@@ -63,12 +63,26 @@ class SelfAttention(nn.Module):
     ) -> Tensor:
         """hidden (B,T,D) -> (B,T,D); with places (B,K) only those positions ask, all are seen: (B,K,D). With a memory
         what it holds is seen before them, and they are added to it."""
-        projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))  # (B,T,3,H,C)
+        return self.mixed(self.parts(hidden), by, visible, places, memory)
+
+    def parts(self, hidden: Tensor) -> Tensor:
+        """Queries, keys and values: hidden (B,T,D) -> (B,T,3,H,C)."""
+        return self.projection(hidden).unflatten(-1, (3, self.heads, -1))
+
+    def mixed(
+        self,
+        projected: Tensor,
+        by: Angles | None,
+        visible: Tensor | None,
+        places: Tensor | None,
+        memory: LayerMemory | None,
+    ) -> Tensor:
+        """What `forward` makes of queries, keys and values (B,T,3,H,C)."""
         if visible is not None and places is not None:
-            visible = visible.expand(len(hidden), -1, -1, -1).gather(
+            visible = visible.expand(len(projected), -1, -1, -1).gather(
                 2, places[:, None, :, None].expand(-1, -1, -1, visible.shape[-1])
             )  # (B,1,K,T)
-        if hidden.device.type == "cpu" and hidden.shape[1] <= SHORT_ROW and memory is None:
+        if projected.device.type == "cpu" and projected.shape[1] <= SHORT_ROW and memory is None:
             mixed = _ShortRowAttention.apply(projected, *(by or (None, None)), visible, places)
         else:
             mixed = _tiled(projected, by, visible, places, memory)
@@ -76,7 +90,7 @@ class SelfAttention(nn.Module):
 
     def weights(self, hidden: Tensor, by: Angles | None, visible: Tensor | None) -> Tensor:
         """What `forward` mixes the values by, to be looked at: hidden (B,T,D) -> (B,H,T,T), each row sums to 1."""
-        query, key, _ = self.projection(hidden).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, _ = self.parts(hidden).permute(2, 0, 3, 1, 4)
         if by is not None:
             query, key = turn(query, by), turn(key, by)
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5

@@ -25,6 +25,19 @@ class FeedForward(nn.Module):
         return self.output(F.gelu(self.projection(hidden)))
 
 
+class SquaredFeedForward(nn.Module):
+    """Rectified and squared (So et al. 2021, "Primer", section 4.1): two matrices where gated layers have three."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, inner, bias=False)
+        self.output = nn.Linear(inner, width, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden (..., D) -> (..., D)."""
+        return self.output(F.relu(self.projection(hidden)).square())
+
+
 class GatedFeedForward(nn.Module):
     """GeGLU (Shazeer 2020, "GLU variants improve Transformer"): out(gelu(a) * b), a and b from one projection."""
 

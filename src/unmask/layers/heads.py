@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unmask.layers.linear import Linear
-from unmask.layers.losses import projected_cross_entropy
+from unmask.layers.losses import capped, projected_cross_entropy
 from unmask.layers.norms import Norm, ShiftedNorm
 from unmask.layers.sampling import projected_sample
 
@@ -23,6 +23,8 @@ class PredictionHead(nn.Module):
     they are as many.
     """
 
+    cap = 0.0
+
     def __init__(self, hidden_width: int, vocabulary_size: int, width: int) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_width, width, bias=False)
@@ -31,7 +33,7 @@ class PredictionHead(nn.Module):
 
     def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
         """hidden (..., H), embedding (V,D) -> logits (..., V) in float32."""
-        return F.linear(self.transformed(hidden), embedding).float() + self.bias
+        return capped(F.linear(self.transformed(hidden), embedding).float(), self.cap) + self.bias
 
     def transformed(self, hidden: Tensor) -> Tensor:
         """hidden (..., H) as the embedding is compared with it (..., D)."""
@@ -42,7 +44,8 @@ class PredictionHead(nn.Module):
     ) -> Tensor:
         """The summed cross-entropy in nats of hidden (N,H) against targets (N,), each term times its weight (N,) if
         given; the logits are never held whole."""
-        return projected_cross_entropy(self.transformed(hidden), embedding, self.bias, targets, ignore, weights)
+        states = self.transformed(hidden)
+        return projected_cross_entropy(states, embedding, self.bias, targets, ignore, weights, self.cap)
 
     def start(self) -> None:
         """Draw its weights: truncated normal of 0.02, a bias of 0."""
@@ -51,7 +54,7 @@ class PredictionHead(nn.Module):
     @torch.no_grad()
     def sample(self, hidden: Tensor, embedding: Tensor, draws: Tensor) -> Tensor:
         """Tokens (N,) drawn from the predictions at hidden (N,H), by draws (N,) that are uniform in [0, 1)."""
-        return projected_sample(self.transformed(hidden), embedding, self.bias, draws)
+        return projected_sample(self.transformed(hidden), embedding, self.bias, draws, self.cap)
 
     @torch.no_grad()
     def start_at(self, token_counts: Tensor) -> None:
@@ -61,6 +64,15 @@ class PredictionHead(nn.Module):
         """
         frequencies = (token_counts.double() + 1) / (token_counts.sum() + len(token_counts))
         self.bias.copy_(frequencies.log().to(self.bias))
+
+
+class CappedHead(PredictionHead):
+    """The same with logits held between -cap and cap before the bias is added (Gemma 2, 2024, section 2): its context
+    alone makes no token all but impossible or certain."""
+
+    def __init__(self, hidden_width: int, vocabulary_size: int, width: int, cap: float) -> None:
+        super().__init__(hidden_width, vocabulary_size, width)
+        self.cap = cap
 
 
 class BertHead(PredictionHead):

@@ -15,23 +15,34 @@ CHUNK_LOGITS = 4 << 20  # float32 logits held at a time: 16 MB, about what a CPU
 
 
 def projected_cross_entropy(
-    hidden: Tensor, embedding: Tensor, bias: Tensor, targets: Tensor, ignore: int, weights: Tensor | None = None
+    hidden: Tensor,
+    embedding: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    ignore: int,
+    weights: Tensor | None = None,
+    cap: float = 0.0,
 ) -> Tensor:
     """The summed cross-entropy (nats, float32) of `hidden @ embedding.T + bias` against `targets`.
 
     hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing; weights (N,) float32:
-    what each term counts in the sum, 1 unless given. Softmax is in float32 whatever the dtype of hidden. The gradient
-    of the logits is made chunk by chunk while they are in the cache and kept in the dtype of hidden; without gradients
-    nothing is kept.
+    what each term counts in the sum, 1 unless given. cap: the products are `capped` before the bias is added. Softmax
+    is in float32 whatever the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the
+    cache and kept in the dtype of hidden; without gradients nothing is kept.
     """
     asked = targets != ignore
     weights = asked.float() if weights is None else weights.where(asked, 0)
-    return _ProjectedCrossEntropy.apply(hidden, embedding, bias, targets.where(asked, 0), weights)  # type: ignore[no-any-return]
+    return _ProjectedCrossEntropy.apply(hidden, embedding, bias, targets.where(asked, 0), weights, cap)  # type: ignore[no-any-return]
+
+
+def capped(products: Tensor, cap: float) -> Tensor:
+    """Numbers held between -cap and cap: cap * tanh(products / cap), which are spent for it; with cap 0 as they are."""
+    return products.div_(cap).tanh_() * cap if cap else products
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(context, hidden, embedding, bias, targets, weights):  # type: ignore[override]
+    def forward(context, hidden, embedding, bias, targets, weights, cap):  # type: ignore[override]
         wanted = any(context.needs_input_grad)
         of_bias = torch.zeros_like(bias)
         of_logits = hidden.new_empty(len(hidden), len(embedding)) if wanted else None
@@ -39,7 +50,9 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         step = max(1, CHUNK_LOGITS // len(embedding))
         for start in range(0, len(hidden), step):
             chunk = slice(start, start + step)
-            logits = torch.mm(hidden[chunk], embedding.t()).float().add_(bias)
+            logits = capped(torch.mm(hidden[chunk], embedding.t()).float(), cap)
+            slope = 1 - (logits / cap).square_() if cap else None  # of the cap, by the products
+            logits.add_(bias)
             target, weight = targets[chunk, None], weights[chunk, None]
             peak = logits.amax(1, keepdim=True)
             chosen = logits.gather(1, target) - peak
@@ -49,15 +62,15 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             if of_logits is not None:
                 gradient = exponentials.mul_(weight / total)
                 gradient.scatter_add_(1, target, -weight)
-                of_logits[chunk] = gradient
                 of_bias += gradient.sum(0)
+                of_logits[chunk] = gradient if slope is None else gradient.mul_(slope)
         context.save_for_backward(hidden, embedding, of_logits, of_bias)
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(context, gradient):  # type: ignore[override]
-        return *_of_inputs(context, gradient), None, None
+        return *_of_inputs(context, gradient), None, None, None
 
 
 def projected_distillation(

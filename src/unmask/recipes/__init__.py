@@ -15,6 +15,7 @@ RECIPES = Menu(
     {
         "demo": "unmask.recipes.modernbert:demo",
         "modernbert": "unmask.recipes.modernbert:modernbert",
+        "unmask": "unmask.recipes.unmask:unmask",
         "transformer": "unmask.recipes.transformer:transformer",
         "transformer-prenorm": "unmask.recipes.transformer:transformer_prenorm",
         "bert": "unmask.recipes.bert:bert",

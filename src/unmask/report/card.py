@@ -24,7 +24,7 @@ FIGURES = {
 """What `evaluate` measures: its name for a reader, its meaning, and how it is written."""
 
 # Transformers does not know these by itself; every other model is saved in the layout of a stock class.
-_OWN_LAYOUT = {"lstm", "gru", "masked_autoencoding"}
+_OWN_LAYOUT = {"lstm", "gru", "unmask", "masked_autoencoding"}
 _METRICS = ("loss", "perplexity", "token_accuracy", "word_accuracy", "word_error_rate", "bits_per_character")
 _BY_SOURCE = ("loss", "unigram_loss", "perplexity", "word_accuracy", "masked_tokens")
 

@@ -25,6 +25,7 @@ from unmask.weights.layout import PAIR_HEAD, Layout
 LAYOUTS = {
     "unmask-lstm": "unmask.weights.recurrent:LstmLayout",
     "unmask-gru": "unmask.weights.recurrent:GruLayout",
+    "unmask-encoder": "unmask.weights.own:UnmaskLayout",
     "unmask-cbow": "unmask.weights.bag_of_words:CbowLayout",
     "unmask-masked-autoencoder": "unmask.weights.autoencoder:AutoencoderLayout",
     "huggingface": "unmask.weights.stock:StockLayout",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar
 
-LABELLED = ("unmask-lstm", "unmask-gru")
+LABELLED = ("unmask-lstm", "unmask-gru", "unmask-encoder")
 ENDINGS = {False: (), True: ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")}
 
 

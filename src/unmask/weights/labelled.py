@@ -32,7 +32,7 @@ class Head(NamedTuple):
 _PLAIN = {"output": "classifier"}
 _SPANS = {"output": "qa_outputs"}
 _MODERN = {"dense": "head.dense", "norm": "head.norm", "output": "classifier"}
-_OURS = {"dense": "head.dense", "output": "head.output"}
+_OURS = {"dense": "head.dense", "norm": "head.norm", "output": "head.output"}
 HEADS = {
     ("bert", "row"): Head(PooledHead, {"dense": "bert.pooler.dense", "output": "classifier"}),
     ("bert", "token"): Head(LinearHead, _PLAIN),
@@ -49,9 +49,12 @@ HEADS = {
     ("unmask-gru", "row"): Head(PooledHead, _OURS),
     ("unmask-gru", "token"): Head(LinearHead, _OURS),
     ("unmask-gru", "span"): Head(LinearHead, _OURS),
+    ("unmask-encoder", "row"): Head(TransformedHead, _OURS),
+    ("unmask-encoder", "token"): Head(TransformedHead, _OURS),
+    ("unmask-encoder", "span"): Head(TransformedHead, _OURS),
 }
 """The head of a layout (`model_type`) for what it labels."""
-_MEAN_BY_DEFAULT = ("modernbert", "unmask-lstm", "unmask-gru")
+_MEAN_BY_DEFAULT = ("modernbert", "unmask-lstm", "unmask-gru", "unmask-encoder")
 _CLS_ONLY = ("bert", "roberta-prelayernorm")
 
 
