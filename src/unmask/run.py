@@ -19,6 +19,7 @@ from unmask.errors import ModelError, UnmaskError
 from unmask.masking import Masking
 from unmask.objectives import OBJECTIVES
 from unmask.start import Start
+from unmask.stopping import stoppable
 from unmask.tokens.mixing import parsed_weights
 from unmask.tokens.pairs import PAIRINGS
 from unmask.tokens.training import TokenizerSettings
@@ -173,7 +174,7 @@ def pretrain(run: Run, to: str | Path | None = None, display: Display | None = N
     with process_group() as me:
         stages.started(settled(run), folder, me)
         try:
-            return _trained(folder, me, display)
+            return _until_stopped(folder, me, display)
         except UnmaskError as error:
             stages.given_up(folder, me, error)
             raise
@@ -188,7 +189,7 @@ def resume(folder: str | Path, display: Display | None = None) -> Outcome:
     from unmask.training.parallel import process_group
 
     with process_group() as me:
-        return _trained(stages.found(Path(folder)), me, display)
+        return _until_stopped(stages.found(Path(folder)), me, display)
 
 
 def saved(path: Path) -> Run:
@@ -198,6 +199,12 @@ def saved(path: Path) -> Run:
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}); give a run.json that unmask wrote") from None
     return from_dict(Run, data.get("run", data))
+
+
+def _until_stopped(folder: Path, me: World, display: Display | None) -> Outcome:
+    """The flow; whatever of it is stopped beside the training, which saves itself, is done again."""
+    with stoppable(f"stopped before its end; go on with: unmask pretrain --resume {folder}"):
+        return _trained(folder, me, display)
 
 
 def _trained(folder: Path, me: World, display: Display | None) -> Outcome:

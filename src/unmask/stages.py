@@ -218,9 +218,19 @@ def prepared(sources: list[str], corpus: CorpusSettings, tokenizer: TokenizerSet
 
 
 def device_of(settings: Training) -> torch.device:
-    """Where these settings train: `auto` takes the first GPU when there is one."""
-    chosen = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(chosen if settings.device == "auto" else settings.device)
+    """Where these settings train: `auto` takes the first GPU when there is one; SettingError for a name that torch does
+    not know, or a device that it does not find."""
+    if settings.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(settings.device)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise SettingError(
+            f"training.device={settings.device}: torch {torch.__version__} finds no such device here; auto takes a GPU "
+            "where there is one, cpu always works"
+        ) from None
+    return device
 
 
 def machine(run: Trained, folder: Path, me: World) -> Machine:

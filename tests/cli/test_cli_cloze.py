@@ -59,3 +59,52 @@ def test_mistakes_are_told_on_one_line(words, message, unmask, folder):
     assert (code > 0, out) == (True, "")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Four texts, three of them good (1)."""
+    path = tmp_path / "dev.tsv"
+    path.write_text("text\tlabel\nthe film\t1\nit was fun\t1\nthe film was bad\t0\ngood\t1\n")
+    return str(path)
+
+
+def test_a_labelled_file_is_answered_without_training_and_counted_beside_guessing(unmask, folder, labelled):
+    asked = ("--cloze", "it was ___ .", "--labels", "1:good+fun,0:bad")
+    code, out, err = unmask("evaluate", str(folder), "--data", labelled, *asked, "--json")
+    answers = zero_shot(folder, "it was ___ .", "1:good+fun,0:bad").predict_file(labelled)[1]
+    right = [answer["label"] == truth for answer, truth in zip(answers, "1101", strict=True)]
+    found = json.loads(out)
+    assert (code, found["examples"], found["accuracy"]) == (0, 4, sum(right) / 4)
+    assert found["baselines"]["most frequent label"]["accuracy"] == 0.75
+    assert err.endswith(
+        f"next: unmask finetune {folder} cloze task.prompt='it was ___ .' task.words=1:good+fun,0:bad"
+        " data.train=few.tsv\n"
+    )
+    shown = unmask("evaluate", str(folder), "--data", labelled, *asked).out
+    assert "by its words, trained on no example" in shown
+    assert "most frequent label" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--labels", "1:good,0:bad"], "--cloze and --labels go together"),
+        (
+            ["--cloze", "[MASK]", "--labels", "1:good,2:bad"],
+            "the label '0' is not one of those that the model knows (1",
+        ),
+        (["--cloze", "[MASK]", "--labels", "1:good,0:bad", "--suite", "blimp"], "and a suite has files: leave one out"),
+        (["--cloze", "[MASK]", "--labels", "1:good,0:bad", "data.text=body"], "body"),
+    ],
+)
+def test_mistakes_of_an_evaluation_are_told_on_one_line(words, message, unmask, folder, labelled):
+    code, out, err = unmask("evaluate", str(folder), "--data", labelled, *words)
+    assert (code > 0, out) == (True, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_evaluation_by_words_needs_labelled_texts(unmask, folder):
+    code, _, err = unmask("evaluate", str(folder), "--cloze", "[MASK]", "--labels", "1:good,0:bad")
+    assert (code, err) == (2, "error: which texts? --data FILE, with a label each, is needed to count right answers\n")

@@ -1,6 +1,7 @@
 """`unmask compare` as it is typed: tables of 80 columns, JSON, and mistakes in one line."""
 
 import json
+import signal
 
 import pytest
 
@@ -68,3 +69,11 @@ def test_finished_models_print_their_table(typed, made, farm):
     code, out, _ = typed("compare", "--models", *models, "--data", str(farm.folder), "--json")
     assert code == 0
     assert {one["name"] for one in json.loads(out)} == set(models)
+
+
+def test_a_sigterm_while_a_leg_is_judged_exits_with_75_and_says_how_to_go_on(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("unmask.comparison.verdicts.finished", lambda leg, to, train: to / "runs" / leg.key)
+    monkeypatch.setattr("unmask.comparison.verdicts.measured", lambda folder: signal.raise_signal(signal.SIGTERM))
+    assert main(["compare", *words, "--to", str(tmp_path / "two"), "--quiet"]) == 75
+    err = capsys.readouterr().err
+    assert err == "stopped: before the end; what is finished is kept: run the same command again to go on\n"

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.layers import sampling
+from unmask.layers import losses
 from unmask.layers.sampling import projected_sample
 
 V, D = 23, 8
@@ -24,7 +24,7 @@ def probabilities(hidden, embedding, bias) -> np.ndarray:
 
 
 def test_evenly_spread_draws_give_every_token_as_often_as_its_probability_says(monkeypatch):
-    monkeypatch.setattr(sampling, "CHUNK_LOGITS", 7 * V + 3)  # chunks that do not divide the places
+    monkeypatch.setattr(losses, "CHUNK_LOGITS", 7 * V + 3)  # chunks that do not divide the places
     count, (hidden, embedding, bias) = 10_000, prediction(0)
     draws = (torch.arange(count) + 0.5) / count
     tokens = projected_sample(hidden.expand(count, D), embedding, bias, draws)

@@ -1,6 +1,7 @@
 """The whole way: examples, training, the best checkpoint, a folder that answers; stopped and gone on with."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -206,3 +207,12 @@ def test_what_is_missing_is_said():
         Finetuning().checked()
     with pytest.raises(SettingError, match=r"data.train=FILE \(the examples to learn from\) is needed"):
         Finetuning(model="x").checked()
+
+
+def test_a_run_that_is_stopped_beside_its_training_says_how_to_go_on_and_does(tuning, tmp_path, monkeypatch):
+    run = tuning("bert", "classification", "training.steps=1", "training.epochs=none", "training.evaluations=1")
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "publish", lambda *given: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Stopped, match=r"stopped before its end; go on with: unmask finetune --resume .*run$"):
+            finetune(run, tmp_path / "run")
+    assert resume(tmp_path / "run").figures["validation"]["accuracy"] >= 0

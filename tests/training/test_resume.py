@@ -15,7 +15,7 @@ from unmask import run as runs
 from unmask.config import changed, overridden, to_dict
 from unmask.distributed import World
 from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
-from unmask.training import fit
+from unmask.stopping import asked_to_stop
 
 
 def weights(folder):
@@ -232,7 +232,7 @@ def test_a_minutes_budget_is_kept_and_goes_on_at_the_saved_clock(run, tmp_path, 
 
 def test_two_stop_signals_do_not_leave_the_handlers_behind():
     before = signal.getsignal(signal.SIGTERM)
-    with fit._stop_signals() as asked:
+    with asked_to_stop() as asked:
         signal.raise_signal(signal.SIGTERM)
         assert asked.is_set()
         assert signal.getsignal(signal.SIGTERM) == before

@@ -87,13 +87,13 @@ def test_a_linear_score_is_attributed_exactly_whatever_it_scores() -> None:
 
     tokens, baseline = torch.tensor([3, 4, 5]), torch.tensor([0, 0, 5])
     read = torch.ones(3, dtype=torch.bool)
-    values, missed = integrated_gradients(score, embedding, tokens, baseline, 0, read, steps=4)
+    values, missed = integrated_gradients(score, embedding, tokens, baseline, [0], read, steps=4)
     each = (embedding.weight.detach() * weights).sum(1)
     assert values.tolist() == pytest.approx([float(each[3] - each[0]), float(each[4] - each[0]), 0.0], abs=1e-5)
     assert missed == pytest.approx(0, abs=1e-5)
-    masked = masked_in_turn(score, tokens, 0, [0, 1], mask_id=1)
+    masked = masked_in_turn(score, tokens, [0], [0, 1], mask_id=1)
     assert masked.tolist() == pytest.approx([float(each[3] - each[1]), float(each[4] - each[1]), 0.0], abs=1e-5)
-    assert left_out(score, tokens, 0, [1]).tolist() == pytest.approx([0.0, float(each[4]), 0.0], abs=1e-5)
+    assert left_out(score, tokens, [0], [1]).tolist() == pytest.approx([0.0, float(each[4]), 0.0], abs=1e-5)
 
 
 def test_rollout_is_that_computed_by_hand() -> None:
@@ -113,8 +113,8 @@ def test_the_likeliest_word_is_explained_unless_another_is_named(models: dict[st
 
 def test_the_asked_blank_is_explained_while_others_stay_blank(models: dict[str, Model]) -> None:
     found = explain(models["bert"], "every [MASK] passes the [MASK] .", blank=2)
-    assert found.tokens[found.place].strip() == "[MASK]"
-    assert found.place == 5
+    assert [found.tokens[place].strip() for place in found.places] == ["[MASK]"]
+    assert found.places == (5,)
     assert found.attributions["masked"][2] == 0
 
 

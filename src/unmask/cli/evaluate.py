@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.columns import columns_of
+from unmask.cli.options import Calibrate, Cloze, Json, Labels, Quiet, application, examples, few_shot
 from unmask.cli.prepare import sections
 from unmask.errors import SettingError
 
@@ -20,6 +22,7 @@ EXAMPLES = examples(
     "unmask evaluate runs/demo --suite blimp --data blimp/ --sample 100",
     "unmask evaluate runs/demo --suite glue --data glue/ --seeds 3",
     "unmask evaluate runs/sst2 --data test.tsv --json",
+    'unmask evaluate m --data a.tsv --cloze "It was ___." --labels 1:good,0:bad',
 )
 
 
@@ -46,13 +49,20 @@ def command(
         str | None, typer.Option(metavar="FOLDER", help="Runs of --suite glue; runs/MODEL-glue by default.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each task of --suite glue; 3 by default.")] = None,
+    cloze: Cloze = None,
+    labels: Labels = None,
+    calibrate: Calibrate = "context",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model: on blanked words, at its task, or by a suite."""
+    """Measure a model: on blanked words, at its task, by a prompt, or by a suite."""
     from unmask.evaluation import evaluate
     from unmask.tasks.application import application_folder
 
+    if cloze is not None or labels is not None:
+        if suite is not None:
+            raise SettingError("--cloze asks about the labelled texts of --data, and a suite has files: leave one out")
+        return _by_words(model, data, settings or [], cloze, labels, calibrate, as_json)
     if suite == "glue":
         return _fine_tuned(model, data, settings or [], sample, to, seeds, as_json)
     if to is not None or seeds is not None:
@@ -103,20 +113,39 @@ def _fine_tuned(
 
 def _of_task(model: str, data: list[str] | None, settings: list[str], as_json: bool) -> None:
     """A fine-tuned model on labelled examples."""
-    from dataclasses import asdict
-
-    from unmask.cli.columns import columns_of
-    from unmask.tasks.application import Application
-
     if data is None:
         raise SettingError(f"{model} is fine-tuned: --data FILE (labelled examples) is needed to evaluate it")
-    application = Application.load(model)
-    columns = asdict(columns_of(settings, application.data))
-    figures = {path: application.evaluate(path, **columns) for path in data}
-    if as_json:
-        console.print_json(figures[data[0]] if len(data) == 1 else figures)
-    else:
-        from unmask.cli.finetune import results
-
-        console.console().print(results(figures, {}, title=f"{model} at its task"))
+    tuned = application(model, None, None, "")
+    columns = asdict(columns_of(settings, tuned.data))
+    _show({path: tuned.evaluate(path, **columns) for path in data}, {}, f"{model} at its task", as_json)
     console.next_step(f'unmask predict {model} "A text."')
+
+
+def _by_words(
+    model: str,
+    data: list[str] | None,
+    settings: list[str],
+    cloze: str | None,
+    labels: str | None,
+    calibrate: str,
+    as_json: bool,
+) -> None:
+    """A masked language model on labelled examples that it is asked about by a prompt, beside guessing."""
+    if data is None:
+        raise SettingError("which texts? --data FILE, with a label each, is needed to count right answers")
+    asked = application(model, cloze, labels, calibrate)
+    columns = columns_of(settings)
+    figures = {path: asked.evaluate(path, **asdict(columns)) for path in data}
+    task: Any = asked.task
+    guessed = {"most frequent label": task.guessed(task.read(data[-1], columns), asked.labels)}
+    _show(figures, guessed, f"{model} by its words, trained on no example", as_json)
+    console.next_step(few_shot(model, cloze or "", labels or ""))
+
+
+def _show(figures: dict[str, Any], baselines: dict[str, Any], title: str, as_json: bool) -> None:
+    if as_json:
+        told = next(iter(figures.values())) if len(figures) == 1 else figures
+        return console.print_json({**told, **({"baselines": baselines} if baselines else {})})
+    from unmask.cli.finetune import results
+
+    console.console().print(results(figures, baselines, title=title))

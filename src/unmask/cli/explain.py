@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from unmask import console
 from unmask.cli.options import Json, Quiet, examples
+from unmask.errors import SettingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ EXAMPLES = examples(
     'unmask explain runs/demo "An [MASK] is raised." --target error',
     'unmask explain runs/demo "The ___ of the ___." --blank 2 --to explained',
     'unmask explain runs/sst2 "A gorgeous, witty, seductive movie."',
+    'unmask explain runs/ner "Angela Merkel visits Paris." --word Paris',
 )
 STRONGEST = 8
 """Tokens in the table of figures."""
@@ -30,11 +32,19 @@ STRONGEST = 8
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="With a blank ([MASK], ___); any for a classifier.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="With a blank ([MASK], ___); any for a fine-tuned model.")
+    ],
     target: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Explain this word (one token) or label, not the likeliest.")
+        str | None, typer.Option(metavar="WORD", help="Explain this word (one token), label or answer, not the best.")
     ] = None,
-    blank: Annotated[int, typer.Option(metavar="N", help="Which blank, from 1.")] = 1,
+    blank: Annotated[int | None, typer.Option(metavar="N", help="Which blank, from 1.")] = None,
+    word: Annotated[
+        str | None, typer.Option(metavar="WORD|N", help="Whose tag, of a tagger: a word of the text, or its number.")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="start|end", help="Of an answer in a text, where it starts or ends alone.")
+    ] = None,
     to: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write explanation.html, .png and .json there.")
     ] = None,
@@ -42,28 +52,44 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show what a prediction rests on: tokens, layers and attention."""
-    found = _explained(model, text, target, blank)
+    from unmask.tasks.application import application_folder
+
+    tuned = application_folder(model) is not None
+    found = (
+        _of_task(model, text, target, blank, word, part) if tuned else _of_blank(model, text, target, blank, word, part)
+    )
     if as_json:
         console.print_json(found.as_dict())
     else:
         _show(found)
     if to is not None:
         _write(found, to)
-    console.next_step(f"unmask {'predict' if found.place is None else 'fill'} {model} {_quoted(text)}")
+    console.next_step(f"unmask {'predict' if tuned else 'fill'} {model} {_quoted(text)}")
 
 
-def _explained(model: str, text: str, target: str | None, blank: int) -> Explanation:
-    """A label of a text by a fine-tuned classifier, or a word in a blank."""
-    from unmask.tasks.application import Application, application_folder
+def _of_task(
+    model: str, text: str, target: str | None, blank: int | None, word: str | None, part: str | None
+) -> Explanation:
+    """An answer of a fine-tuned model."""
+    from unmask.tasks.application import Application
+    from unmask.understanding.explain_answer import explain_answer
 
-    if application_folder(model) is not None:
-        from unmask.understanding.explain_label import explain_label
+    if blank is not None:
+        raise SettingError(f"{model} is fine-tuned and fills no blanks: leave out --blank")
+    return explain_answer(Application.load(model), text, target=target, word=word, part=part)
 
-        return explain_label(Application.load(model), text, label=target)
+
+def _of_blank(
+    model: str, text: str, target: str | None, blank: int | None, word: str | None, part: str | None
+) -> Explanation:
+    """A word in a blank."""
     from unmask.models import load
     from unmask.understanding.explain import explain
 
-    return explain(load(model), text, target=target, blank=blank)
+    for name, given in (("--word", word), ("--part", part)):
+        if given is not None:
+            raise SettingError(f"{model} fills blanks, and {name} asks a fine-tuned model: leave it out")
+    return explain(load(model), text, target=target, blank=1 if blank is None else blank)
 
 
 def _write(found: Explanation, to: Path) -> None:
@@ -80,12 +106,13 @@ def _write(found: Explanation, to: Path) -> None:
 
 def _show(found: Explanation) -> None:
     """The prediction, a coloured line for each method, the figures of the strongest tokens, and the layers."""
-    from unmask.understanding.explain import percent
     from unmask.understanding.shades import TITLES
 
     out = console.console()
     others = ", ".join(f"{escape(word)} {100 * value:.1f} %" for word, value in found.answers if word != found.target)
-    out.print(f"[bold]{escape(found.target)}[/bold] {percent(found.log_probability)}   [dim]{others}[/dim]", "")
+    asked = f"{escape(found.asked)}: " if found.asked else ""
+    beside = f"   [dim]{others}[/dim]" if others else ""
+    out.print(f"{asked}[bold]{escape(found.target)}[/bold] {found.told}{beside}\n")
     for name, values in found.attributions.items():
         out.print(f"[dim]{TITLES[name]}[/dim]")
         out.print(_line(found, values), "")
@@ -117,7 +144,7 @@ def _line(found: Explanation, values: np.ndarray) -> Text:
         style = f"black on {colour}" if colour else ""
         space = len(text) - len(text.lstrip())
         line.append(text[:space])
-        line.append(text[space:], f"bold {style}" if column == found.place else style)
+        line.append(text[space:], f"bold {style}" if column in found.places else style)
     return line
 
 
@@ -128,13 +155,18 @@ def _figures(found: Explanation):
     parts = found.attributions.get("masked", found.attributions["left_out"])
     ranked = sorted(range(len(found.tokens)), key=lambda column: -abs(parts[column]))
     rows = [
-        [escape(found.tokens[column].strip()), *(f"{values[column]:+.3f}" for values in found.attributions.values())]
+        [escape(found.tokens[column].strip()), *(_part(values[column]) for values in found.attributions.values())]
         for column in sorted(ranked[:STRONGEST])
     ]
     rows.append(["all", *(f"{values.sum():+.3f}" for values in found.attributions.values())])
     made = console.table("", ["token", *(TITLES[name] for name in found.attributions)], rows)
     made.title = None
     return made
+
+
+def _part(value: float) -> str:
+    """A dash where a token has no part: the frame, or what is asked and cannot be left out."""
+    return f"{value:+.3f}" if value else "–"
 
 
 def _quoted(text: str) -> str:

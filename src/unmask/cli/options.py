@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unmask import console
+from unmask.errors import SettingError
+
+if TYPE_CHECKING:
+    from unmask.tasks.application import Application
 
 _ASSIGNMENT = re.compile(r"[a-z_]+(\.[a-z_0-9]+)+=")
 
@@ -24,6 +29,19 @@ Quiet = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")]
 
+Cloze = Annotated[
+    str | None, typer.Option("--cloze", metavar="PROMPT", help="Ask any masked LM by a blank: 'It was [MASK].'")
+]
+Labels = Annotated[
+    str | None, typer.Option("--labels", metavar="L:WORD+WORD,...", help="The words of each label in the blank.")
+]
+Calibrate = Annotated[
+    str,
+    typer.Option(
+        "--calibrate", metavar="context|texts|none", help="Free --cloze of what empty texts or all texts get."
+    ),
+]
+
 
 def separated(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """Words that are no settings, and the `section.field=value` ones, each in their order."""
@@ -32,6 +50,24 @@ def separated(words: Iterable[str]) -> tuple[list[str], list[str]]:
     for word in words:
         (settings if _ASSIGNMENT.match(word) else plain).append(word)
     return plain, settings
+
+
+def application(model: str, cloze: str | None, labels: str | None, calibrate: str) -> Application:
+    """A fine-tuned model, or with --cloze and --labels a masked language model that is asked by a prompt."""
+    from unmask.tasks.application import Application
+
+    if cloze is None and labels is None:
+        return Application.load(model)
+    if cloze is None or labels is None:
+        raise SettingError('--cloze and --labels go together: --cloze "It was [MASK]." --labels good:great,bad:poor')
+    from unmask.tasks.cloze import zero_shot
+
+    return zero_shot(model, cloze, labels, calibrate)
+
+
+def few_shot(model: str, cloze: str, labels: str) -> str:
+    """The command that trains the same question on examples."""
+    return f"unmask finetune {model} cloze task.prompt={quote(cloze)} task.words={quote(labels)} data.train=few.tsv"
 
 
 def examples(*lines: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from unmask import console
-from unmask.cli.options import Quiet, examples
+from unmask.cli.options import Calibrate, Cloze, Labels, Quiet, application, examples, few_shot
 from unmask.errors import SettingError
 
 NAME = "predict"
@@ -44,45 +43,30 @@ def command(
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="The column of --data that holds the text.")
     ] = None,
-    cloze: Annotated[
-        str | None, typer.Option(metavar="PROMPT", help="Ask any masked LM by a blank: 'It was [MASK].'")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(metavar="L:WORD+WORD,...", help="The words of each label in the blank.")
-    ] = None,
-    calibrate: Annotated[
-        str, typer.Option(metavar="context|texts|none", help="Free --cloze of what empty texts or all texts get.")
-    ] = "context",
+    cloze: Cloze = None,
+    labels: Labels = None,
+    calibrate: Calibrate = "context",
     quiet: Quiet = False,
 ) -> None:
     """Answer with a fine-tuned model, or by a prompt with a blank."""
     from unmask.cli.fill import lines
-    from unmask.tasks.application import Application
 
     if shape not in FORMATS:
         raise SettingError(f"--format {shape}: one of {', '.join(FORMATS)} is needed")
     if (data is None) == (not texts):
         raise SettingError("which texts? unmask predict RUN TEXT, or --data FILE, or - for lines of standard input")
-    if (cloze is None) != (labels is None):
-        raise SettingError('--cloze and --labels go together: --cloze "It was [MASK]." --labels good:great,bad:poor')
-    if cloze is not None and labels is not None:
-        from unmask.tasks.cloze import zero_shot
-
-        application = zero_shot(model, cloze, labels, calibrate)
-    else:
-        application = Application.load(model)
+    answering = application(model, cloze, labels, calibrate)
     with progress() as done:
         if data is not None:
             named = {} if column is None else {"text": column}
-            found, answers = application.predict_file(data, done, **named)
+            found, answers = answering.predict_file(data, done, **named)
             asked = [example.text for example in found]
         else:
             asked = list(lines(texts or []))
-            answers = application.predict(asked, done)
+            answers = answering.predict(asked, done)
     _print(asked, answers, shape)
     if cloze is not None and labels is not None:
-        told = f"task.prompt={shlex.quote(cloze)} task.words={shlex.quote(labels)}"
-        console.next_step(f"unmask finetune {model} cloze {told} data.train=few.tsv")
+        console.next_step(few_shot(model, cloze, labels))
     else:
         console.next_step(f"unmask evaluate {model} --data test.tsv")
 

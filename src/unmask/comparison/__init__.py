@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask.errors import DataError
+from unmask.stopping import stoppable
 
 if TYPE_CHECKING:
     from unmask.comparison.finished import ModelFigures
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "compare_models"]
 
+AGAIN = "stopped before the end; what is finished is kept: run the same command again to go on"
 TEXT, PICTURE, DATA = "comparison.md", "comparison.png", "comparison.json"
 
 
@@ -51,16 +53,30 @@ def compare(
     """
     from unmask.comparison.apart import resumed_apart
     from unmask.comparison.legs import planned
+
+    to, legs = Path(to), planned(words, seeds)
+    with stoppable(AGAIN):
+        return _compared(legs, to, blimp, sample, baselines, train or resumed_apart)
+
+
+def _compared(
+    legs: Sequence[Leg],
+    to: Path,
+    blimp: str | Path | None,
+    sample: int | None,
+    baselines: bool,
+    train: Callable[[Path], Any],
+) -> Comparison:
+    """Legs trained and judged, and published."""
     from unmask.comparison.table import Comparison
     from unmask.comparison.verdicts import MinimalPairs, adoptable, judged, same_blanks
     from unmask.tokens.store import Store
 
-    to, legs = Path(to), planned(words, seeds)
     store = Store.open(str(legs[0].run.data.store))
     pairs = None if blimp is None else MinimalPairs(_folder(blimp), sample)
     for leg in legs:
         adoptable(leg, store, to)
-    verdicts = {leg.key: judged(leg, store, to, train or resumed_apart, pairs) for leg in legs}
+    verdicts = {leg.key: judged(leg, store, to, train, pairs) for leg in legs}
     named = {leg.key: leg.name for leg in legs}
     if baselines:
         beside = _baselines(legs[0], store, to, pairs)

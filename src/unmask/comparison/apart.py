@@ -13,6 +13,7 @@ from typing import Any
 
 from unmask import console
 from unmask.errors import Stopped, UnmaskError
+from unmask.stopping import SIGNALS
 
 
 def resumed_apart(folder: Path) -> None:
@@ -85,10 +86,9 @@ def _passed_on(process: int | None) -> Iterator[threading.Event]:
         if number != signal.SIGINT:
             os.kill(process, number)
 
-    names = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
-    before = {name: signal.signal(name, ask) for name in names}
+    before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:
         yield asked
     finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

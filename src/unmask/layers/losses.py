@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_LOGITS = 4 << 20  # float32 logits held at a time: 16 MB, about what a CPU's last cache level keeps
+# Float32 logits held at a time: 16 MB, about what a CPU's last cache level keeps; on a GPU 512 MB, for there every
+# chunk costs a dozen launches, and small ones leave it idle.
+CHUNK_LOGITS, CHUNK_LOGITS_GPU = 4 << 20, 128 << 20
+
+
+def rows_at_once(embedding: Tensor) -> int:
+    """Of how many places the logits over an embedding (V,D) are held at a time."""
+    most = CHUNK_LOGITS if embedding.device.type == "cpu" else CHUNK_LOGITS_GPU
+    return max(1, most // len(embedding))
 
 
 def projected_cross_entropy(
@@ -47,7 +55,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         of_bias = torch.zeros_like(bias)
         of_logits = hidden.new_empty(len(hidden), len(embedding)) if wanted else None
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        step = max(1, CHUNK_LOGITS // len(embedding))
+        step = rows_at_once(embedding)
         for start in range(0, len(hidden), step):
             chunk = slice(start, start + step)
             logits = capped(torch.mm(hidden[chunk], embedding.t()).float(), cap)
@@ -100,7 +108,7 @@ class _ProjectedDistillation(torch.autograd.Function):
         of_bias = torch.zeros_like(bias)
         of_logits = hidden.new_empty(len(hidden), len(embedding)) if wanted else None
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        step = max(1, CHUNK_LOGITS // len(embedding))
+        step = rows_at_once(embedding)
         for start in range(0, len(hidden), step):
             chunk = slice(start, start + step)
             logits = torch.mm(hidden[chunk], embedding.t()).float().add_(bias)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from unmask.layers.losses import CHUNK_LOGITS, capped
+from unmask.layers.losses import capped, rows_at_once
 
 
 @torch.no_grad()
@@ -18,7 +18,7 @@ def projected_sample(hidden: Tensor, embedding: Tensor, bias: Tensor, draws: Ten
     hidden (N,D), embedding (V,D), bias (V,) and draws (N,) in float32: numbers in [0, 1), each of which decides its
     token. Uniform ones give every token its probability (the inverse of the cumulative distribution, in float32).
     """
-    step = max(1, CHUNK_LOGITS // len(embedding))
+    step = rows_at_once(embedding)
     tokens = torch.empty(len(hidden), dtype=torch.int64, device=hidden.device)
     for start in range(0, len(hidden), step):
         chunk = slice(start, start + step)

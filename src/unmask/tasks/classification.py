@@ -152,12 +152,17 @@ class Classification(TextTask):
     def baselines(self, train: Sequence[Row], examples: Sequence[Row], labels: Sequence[str]) -> Mapping[str, Figures]:
         truths = [self.truth(row) for row in examples]
         known = [self.truth(row) for row in train]
-        most = [Counter(known).most_common(1)[0][0]] * len(truths)
         guessed = tfidf_logistic(train, known, examples, labels, self.multi_label)
         return {
-            "most frequent label": of_labels(truths, most, labels, self.multi_label),
+            "most frequent label": self.guessed(train, examples, labels),
             "TF-IDF and logistic regression": of_labels(truths, guessed, labels, self.multi_label),
         }
+
+    def guessed(self, known: Sequence[Row], examples: Sequence[Row], labels: Sequence[str]) -> Figures:
+        """The figures of always saying what most of the known examples have."""
+        truths = [self.truth(row) for row in examples]
+        most = Counter(self.truth(row) for row in known).most_common(1)[0][0]
+        return of_labels(truths, [most] * len(truths), labels, self.multi_label)
 
     def report(
         self, folder: Path, examples: Sequence[Row], answers: Sequence[Answer], labels: Sequence[str]

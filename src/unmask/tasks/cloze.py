@@ -160,6 +160,10 @@ class Cloze(Task):
     def baselines(self, train: Sequence[Row], examples: Sequence[Row], labels: Sequence[str]) -> Mapping[str, Figures]:
         return self.plain.baselines(train, examples, labels)
 
+    def guessed(self, examples: Sequence[Row], labels: Sequence[str]) -> Figures:
+        """The figures of always saying the label that most of the examples have: what takes no model."""
+        return self.plain.guessed(examples, examples, labels)
+
     def report(
         self, folder: Path, examples: Sequence[Row], answers: Sequence[Answer], labels: Sequence[str]
     ) -> list[str]:

@@ -23,8 +23,10 @@ from torch import Tensor
 
 from unmask import console, stages
 from unmask.config import from_dict, to_dict
-from unmask.errors import DataError, ModelError, Stopped, UnmaskError
+from unmask.distributed import world
+from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
 from unmask.seeding import keys, text_key
+from unmask.stopping import stoppable
 from unmask.tasks.application import SEEDS
 from unmask.tasks.features import Feature, FeatureBatches
 from unmask.tasks.models import Base, TaskModel, TaskObjective
@@ -58,12 +60,19 @@ def finetune(
     folder = Path(to or Path("runs") / run.name)
     if seeds == 1:
         return _started(run.checked(), folder, display)
+    one_process("--seeds")
     stages.make_folder(folder)
     numbers = [run.seed + number for number in range(seeds)]
     record = {"run": to_dict(run.checked()), "seeds": numbers}
     stages.write_json(folder / SEEDS, record)
     with nothing_left(folder, SEEDS):
         return _all_seeds(folder, display)
+
+
+def one_process(option: str) -> None:
+    """SettingError where torchrun started several processes: together they train one run."""
+    if (size := world().size) > 1:
+        raise SettingError(f"{option}: {size} processes train one run together; leave it out, or start one process")
 
 
 @contextmanager
@@ -98,7 +107,7 @@ def resume(folder: str | Path, display: Display | None = None) -> Published:
             f"{folder} is not a run folder: it has no run.json. Start one with: unmask finetune MODEL TASK"
         )
     with process_group() as me:
-        return _trained(folder, me, display)
+        return _until_stopped(folder, me, display)
 
 
 def saved(path: Path) -> Finetuning:
@@ -119,7 +128,7 @@ def _started(run: Finetuning, folder: Path, display: Display | None) -> Publishe
     with process_group() as me:
         stages.started(run, folder, me)
         try:
-            return _trained(folder, me, display)
+            return _until_stopped(folder, me, display)
         except UnmaskError as error:
             stages.given_up(folder, me, error)
             raise
@@ -156,6 +165,12 @@ def together(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- the flow
+
+
+def _until_stopped(folder: Path, me: World, display: Display | None) -> Published:
+    """The flow; whatever of it is stopped beside the training, which saves itself, is done again."""
+    with stoppable(f"stopped before its end; go on with: unmask finetune --resume {folder}"):
+        return _trained(folder, me, display)
 
 
 def _trained(folder: Path, me: World, display: Display | None) -> Published:

@@ -24,7 +24,7 @@ import numpy as np
 from unmask import console, stages
 from unmask.config import overridden, require, to_dict
 from unmask.corpus.files import COMPRESSIONS, text_lines
-from unmask.errors import DataError, ModelError, SettingError
+from unmask.errors import DataError, ModelError, SettingError, Stopped
 from unmask.tasks.finetuning import finetune, resume, together
 from unmask.tasks.settings import Finetuning
 from unmask.tasks.texts import markdown
@@ -184,7 +184,10 @@ def _cola(path: Path) -> tuple[str, ...]:
 
 def _run(run: Finetuning, folder: Path) -> dict[str, Any]:
     """The figures of one leg, begun or gone on with."""
-    done = resume(folder) if (folder / "run.json").is_file() else finetune(run, folder)
+    try:
+        done = resume(folder) if (folder / "run.json").is_file() else finetune(run, folder)
+    except Stopped:
+        raise Stopped(f"stopped in {folder.name}, which is saved; run the same command again to go on") from None
     return {"figures": done.figures["validation"], "baselines": done.baselines}
 
 

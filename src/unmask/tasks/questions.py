@@ -162,7 +162,7 @@ def _checked(text: Any, start: Any, context: str, place: str) -> Gold:
         raise DataError(f"{place}: an answer holds {_kind(text)} where a text is needed; leave it out if there is none")
     if isinstance(start, int) and not isinstance(start, bool) and start >= 0 and context.startswith(text, start):
         return Gold(text, start)
-    there = list(_occurrences(text, context))
+    there = list(occurrences(text, context))
     if not there:
         raise DataError(f"{place}: the answer '{_short(text)}' is not in the context; it is to be copied out of it")
     if not isinstance(start, int) or isinstance(start, bool):
@@ -175,7 +175,8 @@ def _checked(text: Any, start: Any, context: str, place: str) -> Gold:
     )
 
 
-def _occurrences(text: str, context: str) -> Iterator[int]:
+def occurrences(text: str, context: str) -> Iterator[int]:
+    """The characters at which a text (not empty) stands in its context."""
     at = context.find(text)
     while at >= 0:
         yield at

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from unmask import console, stages
 from unmask.config import from_dict, overridden, require, to_dict
 from unmask.tasks.application import SEARCH, SEEDS
-from unmask.tasks.finetuning import finetune, nothing_left, part_of, resume
+from unmask.tasks.finetuning import finetune, nothing_left, one_process, part_of, resume
 from unmask.tasks.publishing import Published
 from unmask.tasks.settings import Finetuning
 
@@ -94,6 +94,7 @@ def search(
     """
     for leg in legs_of(wanted):
         leg.run(run).checked()
+    one_process("--search")
     folder = Path(to or Path("runs") / run.name)
     stages.make_folder(folder)
     stages.write_json(folder / SEARCH, {"run": to_dict(run), "settings": list(wanted), "seeds": seeds})

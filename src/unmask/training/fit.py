@@ -8,12 +8,9 @@ goes on as if it never had been.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +21,7 @@ from torch import Tensor, nn
 from unmask.distributed import World
 from unmask.errors import Stopped, UnmaskError
 from unmask.seeding import keys
+from unmask.stopping import asked_to_stop
 from unmask.training import checkpoint
 from unmask.training.journal import Journal
 from unmask.training.parallel import added, agreed, share
@@ -99,11 +97,11 @@ class Fit:
     def run(self) -> Spent:
         """Train until the budget is spent; Stopped (saved, run again) on SIGTERM, Ctrl-C or a full disk."""
         self._begin()
-        with _stop_signals() as asked_to_stop, ThreadPoolExecutor(1) as ahead:
+        with asked_to_stop() as asked, ThreadPoolExecutor(1) as ahead:
             upcoming = ahead.submit(self._next_batch, self.spent)
             while (progress := self._progress()) < 1 and not self._waited_enough():
                 upcoming = self._step(progress, upcoming, ahead)
-                if added(torch.tensor(float(asked_to_stop.is_set()), device=self.device)) > 0:
+                if added(torch.tensor(float(asked.is_set()), device=self.device)) > 0:
                     self._stop()
         if self.me.first:
             self.journal.close()
@@ -300,27 +298,3 @@ class Fit:
         raise Stopped(
             f"stopped at step {self.spent.step}, which is saved; go on with: unmask {self.verb} --resume {self.folder}"
         )
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """SIGTERM, SIGUSR1 and Ctrl-C set the event, to be honoured after the step; a second one ends at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    names = [name for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-
-    def ask(number: int, frame: Any) -> None:
-        asked.set()
-        for name in names:
-            signal.signal(getattr(signal, name), before[name])
-
-    for name in names:
-        signal.signal(getattr(signal, name), ask)
-    try:
-        yield asked
-    finally:
-        for name in names:
-            signal.signal(getattr(signal, name), before[name])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -15,20 +16,25 @@ from torch import Tensor
 
 from unmask.distributed import World, world
 
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for one another: the first one evaluates alone. torchrun ends them when one of them dies."""
+
 
 @contextmanager
 def process_group() -> Iterator[World]:
-    """Join the others that torchrun or srun started (NCCL on GPUs, else gloo); alone, nothing happens."""
+    """Join the others that torchrun or srun started (NCCL for what is on GPUs, gloo for the rest); alone, nothing
+    happens."""
     me = world()
     if me.size == 1 or dist.is_initialized():
         yield me
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(me.local_rank)
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+        # A scheduler that shows each process its own GPU alone calls all of them 0.
+        torch.cuda.set_device(me.local_rank % torch.cuda.device_count())
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", "29500")
-    dist.init_process_group(backend, rank=me.rank, world_size=me.size)
+    dist.init_process_group(backend, rank=me.rank, world_size=me.size, timeout=PATIENCE)
     try:
         yield me
     finally:

@@ -52,17 +52,17 @@ class Depth:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What the probability of one word in one blank rests on, or of one label of a text."""
+    """What the probability of one word in one blank rests on, or an answer of a fine-tuned model."""
 
     text: str
     target: str
-    log_probability: float
-    """of the target, in nats"""
+    log_probability: float | None
+    """of the target, in nats; None where the answer is a number"""
     answers: tuple[Answer, ...]
     tokens: tuple[str, ...]
     """T: the characters of each token of the row, with the spaces before them"""
-    place: int | None
-    """which of them is the blank; None where a label of the whole text is explained"""
+    places: tuple[int, ...]
+    """which of them are the blank, the beginning of the tagged word, the answer; none where all of it is answered"""
     attributions: dict[str, np.ndarray]
     """(T,) each, float64, by the names of the table above"""
     missed: float
@@ -73,11 +73,25 @@ class Explanation:
     """the number of the first of them: 0 for the embeddings"""
     attention: np.ndarray | None
     """(L,H,T): what the blank looks at"""
+    value: float | None = None
+    """the number that is explained, where the answer is one"""
+    asked: str = ""
+    """the tagged word, or "start" or "end" of an answer; empty where there is no choice"""
+
+    @property
+    def told(self) -> str:
+        """How likely the target is, or the number, as a person reads it."""
+        return f"{self.value:.3f}" if self.log_probability is None else percent(self.log_probability)
+
+    @property
+    def unit(self) -> str:
+        """Of the attributions; empty where they are parts of a number."""
+        return "" if self.log_probability is None else "nats"
 
     def as_dict(self) -> dict[str, Any]:
         """All but the attention of single heads, ready for JSON."""
-        plain = {name: getattr(self, name) for name in ("text", "target", "log_probability", "tokens", "place")}
-        return plain | {
+        names = ("text", "target", "asked", "log_probability", "value", "tokens", "places")
+        return {name: getattr(self, name) for name in names} | {
             "answers": _named(self.answers),
             "attributions": {name: values.tolist() for name, values in self.attributions.items()},
             "missed": self.missed,
@@ -122,7 +136,7 @@ def explain(model: Model, text: str, *, target: str | None = None, blank: int = 
         log_probability=float(logits.log_softmax(-1)[word]),
         answers=_answers(model, logits, top_k),
         tokens=tuple(shown(model.tokenizer, row, column) for column in range(len(row))),
-        place=place,
+        places=(place,),
         attributions=attributions,
         missed=missed,
         lens=tuple(_depth(model, each, word) for each in lens if not each.isnan().any()),
@@ -193,24 +207,24 @@ def _attributed(
     if leaves_out:
         read = tokens != model.mask_id
     score = word_score(model, word)
-    gradients, missed = integrated_gradients(score, embedding, tokens, baseline, place, read)
+    gradients, missed = integrated_gradients(score, embedding, tokens, baseline, [place], read)
     found = {
         "integrated_gradients": gradients,
-        "masked": masked_in_turn(score, tokens, place, columns, model.mask_id),
-        "left_out": left_out(score, tokens, place, columns),
+        "masked": masked_in_turn(score, tokens, [place], columns, model.mask_id),
+        "left_out": left_out(score, tokens, [place], columns),
     }
     return {name: values.double().numpy() for name, values in found.items()}, missed
 
 
 def word_score(model: Model, word: int) -> Score:
-    """The log-probability in nats of a token at the asked place of each row; it can be differentiated."""
+    """The log-probability in nats of a token at the one asked place of each row; it can be differentiated."""
     import torch
 
     from unmask.models import positions
 
     def score(tokens: Tensor, places: Tensor) -> Tensor:
         groups = torch.ones_like(tokens)
-        given = (tokens, groups, positions(groups), torch.arange(len(tokens)), places)
+        given = (tokens, groups, positions(groups), torch.arange(len(tokens)), places[:, 0])
         return model.forward(*(each.to(model.device) for each in given)).float().log_softmax(-1)[:, word]
 
     return score

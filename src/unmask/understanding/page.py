@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.understanding.explain import Explanation, percent
+from unmask.understanding.explain import Explanation
 from unmask.understanding.shades import AGAINST, FOR, TITLES, shade
 
 _STYLE = """
@@ -68,20 +68,22 @@ def _head(found: Explanation) -> str:
         f'<span class="key" style="background:rgb({",".join(map(str, colour))})"></span> {text} &nbsp; '
         for colour, text in ((FOR, "speaks for it"), (AGAINST, "speaks against it"))
     )
+    likeliest = f'<p class="note">The likeliest: {others}</p>\n' if found.answers else ""
+    asked = f"{escape(found.asked)}: " if found.asked else ""
     return (
-        f"<h1>{escape(found.text)}</h1>\n<p><b>{escape(found.target)}</b> {percent(found.log_probability)}</p>\n"
-        f'<p class="note">The likeliest: {others}</p>\n<p class="note">{key}</p>'
+        f"<h1>{escape(found.text)}</h1>\n<p>{asked}<b>{escape(found.target)}</b> {found.told}</p>\n"
+        f'{likeliest}<p class="note">{key}</p>'
     )
 
 
 def _tokens(found: Explanation, name: str, values: np.ndarray) -> str:
     """One line of coloured tokens."""
-    strongest, unit = float(np.abs(values).max()), "" if name == "rollout" else " nats"
+    strongest, unit = float(np.abs(values).max()), "" if name == "rollout" or not found.unit else f" {found.unit}"
     spans = [
-        _span(text, column == found.place, f"{value:+.3f}{unit}", shade(value, strongest))
+        _span(text, column in found.places, f"{value:+.3f}{unit}", shade(value, strongest))
         for column, (text, value) in enumerate(zip(found.tokens, values.tolist(), strict=True))
     ]
-    whole = f"Together {values.sum():+.2f} nats from a text of blanks; {abs(found.missed):.3f} missed."
+    whole = f"Together {values.sum():+.2f}{unit} from a text of blanks; {abs(found.missed):.3f} missed."
     flow = "Where attention carries the blank's content from, not what moves the prediction."
     notes = {"integrated_gradients": whole, "rollout": flow}
     note = f'<p class="note">{notes[name]}</p>' if name in notes else ""
@@ -113,7 +115,7 @@ def _attention(found: Explanation, maps: np.ndarray) -> str:
     """What the blank looks at, by layer and head: maps (L,H,T)."""
     layers = "".join(f"<option value={number}>layer {number + 1}</option>" for number in range(len(maps)))
     heads = "".join(f"<option value={number}>head {number + 1}</option>" for number in range(maps.shape[1]))
-    spans = "".join(_span(text, column == found.place) for column, text in enumerate(found.tokens))
+    spans = "".join(_span(text, column in found.places) for column, text in enumerate(found.tokens))
     # "</" would end the script, wherever it stood.
     data = json.dumps(np.round(maps.astype(float), 4).tolist()).replace("</", "<\\/")
     return (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unmask.understanding.explain import Explanation, percent
+from unmask.understanding.explain import Explanation
 from unmask.understanding.probing import Probed
 from unmask.understanding.shades import AGAINST, FOR, TITLES
 
@@ -35,7 +35,7 @@ def draw(found: Explanation, to: Path) -> Path:
             _layers(axes[-1], found)
         shown = found.text if len(found.text) <= 90 else found.text[:87] + "..."
         figure.suptitle(
-            f"{shown}\n{found.target}  {percent(found.log_probability)}".replace("$", r"\$"),
+            f"{shown}\n{found.target}  {found.told}".replace("$", r"\$"),
             x=0.01, ha="left", color=_INK, fontsize=11,
         )  # fmt: skip
         figure.savefig(to, metadata={"Software": "unmask"})
@@ -55,9 +55,9 @@ def _bars(axes: Any, found: Explanation, columns: list[int], name: str, values: 
     axes.invert_yaxis()
     axes.set_yticks(at, [found.tokens[column].strip().replace("$", r"\$") for column in columns] if named else [])
     for label, column in zip(axes.get_yticklabels(), columns, strict=False):
-        label.set_fontweight("bold" if column == found.place else "normal")
+        label.set_fontweight("bold" if column in found.places else "normal")
     axes.axvline(0, color=_INK, linewidth=0.8)
-    _dress(axes, TITLES[name], "share" if name == "rollout" else "nats", "x")
+    _dress(axes, TITLES[name], "share" if name == "rollout" else found.unit, "x")
 
 
 def _layers(axes: Any, found: Explanation) -> None:
