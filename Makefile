@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 MADE_FROM := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-all check bench bench-race clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed ## train a masked language model on the texts of this machine, about 5 minutes
 	$(BIN)/unmask pretrain demo --again
@@ -27,6 +27,9 @@ check: $(VENV)/.installed-dev ## formatting, lint and types
 
 bench: $(VENV)/.installed-dev ## the benchmarks; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+bench-race: $(VENV)/.installed-dev ## held-out loss against the clock beside others' code: TEXTS=folder, RACE="--only B,ours"
+	$(BIN)/python -m benchmarks.race $(TEXTS) $(RACE)
 
 clean: ## the environment and the caches; runs and stores stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist

@@ -13,7 +13,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,27 +29,40 @@ def rounds(module: str, contestants: list[str], count: int, settings: dict[str, 
     results: dict[str, list[dict]] = {name: [] for name in contestants}
     for number in range(count):
         for name in contestants:
-            command = [sys.executable, "-m", module, "--contestant", name, "--settings", json.dumps(settings)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise SystemExit(f"error: {name} failed: {done.stderr.strip().splitlines()[-1]}")
-            results[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+            results[name].append(apart(module, name, settings))
             print(f"round {number + 1} of {count}  {name:<22} {results[name][-1]}", flush=True)
     return results
 
 
+def apart(module: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What one contestant prints as its last line, run as `python -m module --contestant NAME --settings JSON`."""
+    command = [sys.executable, "-m", module, "--contestant", name, "--settings", json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"error: {name} failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
 def started(
-    contestants: list[str], contestant: Callable[[str, dict[str, Any]], dict], main: Callable[[], None]
+    contestants: list[str],
+    contestant: Callable[[str, dict[str, Any]], dict],
+    main: Callable[..., None],
+    options: Sequence[str] = (),
 ) -> None:
-    """What a benchmark's module does as a program: be one contestant when `rounds` says so, else measure them all."""
+    """What a benchmark's module does as a program: be one contestant when `rounds` says so, else measure them all.
+
+    options: numbers that may be given as --NAME, and are given to `main` by name.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--contestant", choices=contestants)
     parser.add_argument("--settings", type=json.loads)
-    given = parser.parse_args()
-    if given.contestant:
-        print(json.dumps(contestant(given.contestant, given.settings)))
+    for name in options:
+        parser.add_argument(f"--{name}", type=int)
+    given = vars(parser.parse_args())
+    if given["contestant"]:
+        print(json.dumps(contestant(given["contestant"], given["settings"])))
     else:
-        main()
+        main(**{name: given[name] for name in options if given[name] is not None})
 
 
 def ratio(results: dict[str, list[dict]], ours: str, peer: str, figure: str) -> dict[str, float]:

@@ -1,13 +1,26 @@
-"""Whole training steps of ours, for the benchmarks that measure them: from a masked batch to updated weights."""
+"""Whole training steps for the benchmarks that measure them: from a masked batch to updated weights."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 MASK = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step, always on the same batch: `learn` gives the weights gradients, `update` changes them by it."""
+
+    learn: Callable[[], object]
+    update: Callable[[], object]
+
+    def __call__(self) -> None:
+        self.learn()
+        self.update()
 
 
 def masked_batch(settings: dict[str, Any]) -> Any:
@@ -33,9 +46,9 @@ def masked_batch(settings: dict[str, Any]) -> Any:
     )
 
 
-def training_step(objective: Any, optimizer: Any, settings: dict[str, Any]) -> Callable[[], object]:
-    """A step of an objective in bf16 with float32 masters, always on the same batch, `micro_batch` rows at a time where
-    the settings say so. optimizer: its settings."""
+def training_step(objective: Any, optimizer: Any, settings: dict[str, Any]) -> Step:
+    """A step of an objective of ours in bf16 with float32 masters, `micro_batch` rows at a time where the settings say
+    so. optimizer: its settings."""
     import torch
 
     from unmask.training.memory import keep_large_blocks
@@ -43,18 +56,40 @@ def training_step(objective: Any, optimizer: Any, settings: dict[str, Any]) -> C
 
     keep_large_blocks()
     masters = Masters(objective, torch.bfloat16)
-    update = optimizer.build(masters, objective)
+    optimizing = optimizer.build(masters, objective)
     batch = masked_batch(settings)
     count, width = objective.counts(batch)["masked"], settings.get("micro_batch", len(batch))
 
-    def step() -> None:
+    def learn() -> None:
         for start in range(0, len(batch), width):
             (objective(batch.part(start, start + width))["masked"] / count).backward()
             masters.collect(first=start == 0)
-        update.step(1.0)
+
+    def update() -> None:
+        optimizing.step(1.0)
         masters.publish()
 
-    return step
+    return Step(learn, update)
+
+
+def stock_modernbert(settings: dict[str, Any], *, sparse: bool) -> Any:
+    """A fresh ModernBertForMaskedLM of transformers; sparse: logits at the asked places alone."""
+    from transformers import ModernBertConfig, ModernBertForMaskedLM
+
+    config = ModernBertConfig(
+        vocab_size=settings["words"],
+        hidden_size=settings["width"],
+        intermediate_size=settings["feedforward"],
+        num_hidden_layers=settings["layers"],
+        num_attention_heads=settings["heads"],
+        sparse_prediction=sparse,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=None,
+        cls_token_id=None,
+        sep_token_id=None,
+    )
+    return ModernBertForMaskedLM(config).train()
 
 
 def median_step(step: Callable[[], object], settings: dict[str, Any]) -> dict[str, float]:
@@ -66,3 +101,19 @@ def median_step(step: Callable[[], object], settings: dict[str, Any]) -> dict[st
         seconds.append(time.perf_counter() - started)
     median = statistics.median(seconds[settings["warmup"] :])
     return {"step_seconds": median, "tokens_per_second": settings["batch"] * settings["row_length"] / median}
+
+
+def share_of_peak(step: Step, seconds: float) -> dict[str, float]:
+    """How much of this processor's speed in bf16 a step uses that takes so many seconds, the optimizer's included.
+
+    Counted are the operations of the model's matrix products that really run, forward and backward, attention and the
+    head at the asked places with them; what the optimizer multiplies is not. The peak is the best of fixed products,
+    five times each, measured now.
+    """
+    import torch
+
+    from unmask.training.throughput import counted_flops, peak_flops
+
+    peak = peak_flops(torch.device("cpu"), torch.bfloat16)
+    operations = counted_flops(step.learn)
+    return {"flops": operations, "peak_flops": peak, "peak_share": operations / seconds / peak}

@@ -5,17 +5,20 @@ stock-sparse  the same with `sparse_prediction=True`
 ours-adamw    our step (bf16 weights, float32 masters, projection at the masked places) with AdamW
 ours-muon     our default optimizer, its orthogonalisation included
 
-A step is everything from a masked batch to updated weights.
+A step is everything from a masked batch to updated weights. `peak_share` is what the operations of the model (see
+`steps.share_of_peak`) come to in the time of the whole step, of the fastest that this processor multiplies in bf16.
+
+    python -m benchmarks.throughput                                      6 layers of 256, 2k and 8k tokens a step
+    python -m benchmarks.throughput --layers 12 --width 384 --batch 128  16k tokens a step
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from typing import Any
 
 from benchmarks.measuring import keep, ratio, rounds, started
-from benchmarks.steps import masked_batch, median_step, training_step
+from benchmarks.steps import Step, masked_batch, median_step, share_of_peak, stock_modernbert, training_step
 
 CONTESTANTS = ["stock", "stock-sparse", "ours-adamw", "ours-muon"]
 SETTINGS = {
@@ -26,32 +29,38 @@ BATCHES = (16, 64)
 ROUNDS = 3
 
 
-def main() -> None:
-    """Measure all contestants at both batch sizes and keep the results."""
+def main(layers: int = SETTINGS["layers"], width: int = SETTINGS["width"], batch: int | None = None) -> None:
+    """Measure all contestants of a size at one batch size, or at several, and keep the results."""
+    settings = SETTINGS | {"layers": layers, "width": width, "heads": max(1, width // 64), "feedforward": 2 * width}
+    batches = BATCHES if batch is None else (batch,)
     results, summary = {}, {}
-    for batch in BATCHES:
-        runs = rounds("benchmarks.throughput", CONTESTANTS, ROUNDS, SETTINGS | {"batch": batch})
-        results[f"batch {batch}"] = runs
-        speeds = {name: statistics.median(run["tokens_per_second"] for run in runs[name]) for name in CONTESTANTS}
+    for rows in batches:
+        runs = rounds("benchmarks.throughput", CONTESTANTS, ROUNDS, settings | {"batch": rows})
+        medians = {
+            figure: {name: statistics.median(run[figure] for run in runs[name]) for name in CONTESTANTS}
+            for figure in ("tokens_per_second", "peak_share")
+        }
         ratios = {
             f"{ours} / {peer}": ratio(runs, ours, peer, "tokens_per_second")
             for ours in CONTESTANTS[2:]
             for peer in CONTESTANTS[:2]
         }
-        summary[f"batch {batch}"] = {"tokens_per_second": speeds, "ratios": ratios}
-    print(keep("throughput", SETTINGS | {"batches": BATCHES, "rounds": ROUNDS}, results, summary))
+        results[f"batch {rows}"], summary[f"batch {rows}"] = runs, medians | {"ratios": ratios}
+    name = "throughput" if settings == SETTINGS and batch is None else f"throughput-{layers}x{width}"
+    print(keep(name, settings | {"batches": batches, "rounds": ROUNDS}, results, summary))
 
 
 def contestant(name: str, settings: dict[str, Any]) -> dict[str, float]:
-    """The median step of one contestant in this process."""
+    """The median step of one contestant in this process, and the share of the peak that it comes to."""
     import torch
 
     torch.manual_seed(settings["seed"])
     step = _stock(settings, sparse=name == "stock-sparse") if name.startswith("stock") else _ours(name, settings)
-    return median_step(step, settings)
+    measured = median_step(step, settings)
+    return measured | share_of_peak(step, measured["step_seconds"])
 
 
-def _ours(name: str, settings: dict[str, Any]) -> Callable[[], object]:
+def _ours(name: str, settings: dict[str, Any]) -> Step:
     from unmask.architectures.modernbert import ModernBert
     from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
     from unmask.training.optimizers.adamw import AdamW
@@ -62,32 +71,24 @@ def _ours(name: str, settings: dict[str, Any]) -> Callable[[], object]:
     return training_step(model, Muon() if name == "ours-muon" else AdamW(), settings)
 
 
-def _stock(settings: dict[str, Any], *, sparse: bool) -> Callable[[], object]:
+def _stock(settings: dict[str, Any], *, sparse: bool) -> Step:
     import torch
-    from transformers import ModernBertConfig, ModernBertForMaskedLM
 
-    config = ModernBertConfig(
-        vocab_size=settings["words"],
-        hidden_size=settings["width"],
-        intermediate_size=settings["feedforward"],
-        num_hidden_layers=settings["layers"],
-        num_attention_heads=settings["heads"],
-        sparse_prediction=sparse,
-        pad_token_id=0,
-    )
-    model = ModernBertForMaskedLM(config).train()
+    model = stock_modernbert(settings, sparse=sparse)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     batch = masked_batch(settings)
 
-    def step() -> None:
+    def learn() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             loss = model(input_ids=batch.inputs, attention_mask=batch.groups, labels=batch.targets).loss
         loss.backward()
+
+    def update() -> None:
         optimizer.step()
         optimizer.zero_grad()
 
-    return step
+    return Step(learn, update)
 
 
 if __name__ == "__main__":
-    started(CONTESTANTS, contestant, main)
+    started(CONTESTANTS, contestant, main, ("layers", "width", "batch"))

@@ -28,8 +28,11 @@ from unmask.training.settings import Training
 
 if TYPE_CHECKING:
     from unmask.distributed import World
+    from unmask.evaluation.held_out import Judge
     from unmask.stages import Outcome
+    from unmask.tokens.store import Store
     from unmask.training.display import Display
+    from unmask.training.fit import Fit
 
 
 @dataclass(frozen=True)
@@ -208,13 +211,22 @@ def _until_stopped(folder: Path, me: World, display: Display | None) -> Outcome:
 
 
 def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
-    """The flow: text, store, rows, masks, model, training, held-out figures, a model folder."""
+    """The flow: everything made ready, training, held-out figures, a model folder."""
+    from unmask import stages
+
+    if (finished := stages.finished(folder)) is not None:
+        return finished
+    run, store, judge, fit = ready(folder, me, display)
+    spent = fit.run()
+    return stages.published(run, folder, store, fit, spent, judge, me)
+
+
+def ready(folder: Path, me: World, display: Display | None = None) -> tuple[Run, Store, Judge, Fit]:
+    """A run folder made ready for its next step: text, store, rows, masks, model, optimizer."""
     from unmask import stages
     from unmask.batches import Batches
     from unmask.tokens.pairs import laid_out
 
-    if (finished := stages.finished(folder)) is not None:
-        return finished
     run = saved(folder / "run.json")
     stages.same_masks(run, folder, me)
     run, store = stages.stored(run, folder, me)
@@ -226,6 +238,4 @@ def _trained(folder: Path, me: World, display: Display | None) -> Outcome:
     stages.begin(run, folder, store, objective)
     stages.teach(run, folder, store, objective, machine, me)
     judge = stages.Judge(run, store, objective, machine.device)
-    fit = stages.fit(run, folder, batches, objective, judge, machine, me, display)
-    spent = fit.run()
-    return stages.published(run, folder, store, fit, spent, judge, me)
+    return run, store, judge, stages.fit(run, folder, batches, objective, judge, machine, me, display)

@@ -33,3 +33,16 @@ def test_a_recurrence_costs_two_operations_a_weight_and_token_forward_and_four_b
     assert counted_flops(lambda: recurrence(hidden, lengths)) == pytest.approx(2 * 64 * weights, rel=0.02)
     counted = counted_flops(lambda: recurrence(hidden, lengths).sum().backward())
     assert counted == pytest.approx(6 * 64 * weights, rel=0.02)
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_the_tiled_attention_of_a_cpu_costs_its_two_products_forward_and_five_backward(mask):
+    query, key, value = (torch.randn(2, 3, 40, 16, requires_grad=True) for _ in range(3))
+    visible = torch.zeros(2, 1, 40, 40) if mask else None
+    product = 2 * 2 * 3 * 40 * 40 * 16
+
+    def attend():
+        return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+
+    assert counted_flops(attend) == 2 * product
+    assert counted_flops(lambda: attend().sum().backward()) == (2 + 5) * product

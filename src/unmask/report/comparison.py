@@ -22,11 +22,21 @@ _DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
 
 def plot_comparison(runs: Mapping[str, Sequence[Path]], lines: Mapping[str, float], to: Path) -> Path | None:
     """Draw the runs of each recipe and the horizontal lines into a PNG; None when no run was evaluated on its way."""
+    return plot_losses({name: [_curve(folder) for folder in folders] for name, folders in runs.items()}, lines, to)
+
+
+def plot_losses(
+    curves: Mapping[str, Sequence[Curve]],
+    lines: Mapping[str, float],
+    to: Path,
+    title: str = "Validation loss against time",
+) -> Path | None:
+    """Draw the curves of each name, one a seed, and the horizontal lines into a PNG; None where no curve has points."""
     # The object interface draws without a display and leaves the caller's matplotlib state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = {name: [curve for curve in map(_curve, folders) if len(curve[0])] for name, folders in runs.items()}
+    drawn = {name: [curve for curve in some if len(curve[0])] for name, some in curves.items()}
     drawn = {name: some for name, some in drawn.items() if some}
     if not drawn:
         return None
@@ -36,7 +46,7 @@ def plot_comparison(runs: Mapping[str, Sequence[Path]], lines: Mapping[str, floa
     factor, label = axis_unit("seconds", max(float(xs[-1]) for some in drawn.values() for xs, _ in some))
     ends = [_draw(axes, number, some, factor) for number, some in enumerate(drawn.values())]
     _draw_lines(axes, lines)
-    _dress(axes, label)
+    _dress(axes, label, title)
     _name(axes, list(drawn), ends)
     to.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(to, metadata={"Software": "unmask"})
@@ -71,15 +81,16 @@ def _draw_lines(axes: Any, lines: Mapping[str, float]) -> None:
     for name, value in lines.items():
         axes.axhline(value, color=FAINT, linewidth=1.1, linestyle=(0, (5, 3)), zorder=1)
         axes.annotate(
-            f"{name} {value:.2f}", (0, value), xycoords=("axes fraction", "data"), xytext=(4, 3),
-            textcoords="offset points", ha="left", va="bottom", color=FAINT, fontsize=8.5,
+            f"{name} {value:.2f}", (1, value), xycoords=("axes fraction", "data"), xytext=(-4, 3),
+            textcoords="offset points", ha="right", va="bottom", color=FAINT, fontsize=8.5, zorder=4,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
         )  # fmt: skip
 
 
-def _dress(axes: Any, label: str) -> None:
+def _dress(axes: Any, label: str, title: str) -> None:
     axes.set_xlabel(label, color=INK)
     axes.set_ylabel("validation loss, nats per masked token", color=INK)
-    axes.set_title("Validation loss against time", loc="left", color=INK, fontweight="bold")
+    axes.set_title(title, loc="left", color=INK, fontweight="bold")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, length=0)

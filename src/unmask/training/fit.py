@@ -93,6 +93,8 @@ class Fit:
     aim: Aim = field(default_factory=Aim)
     verb: str = "pretrain"
     """the verb whose --resume goes on with this run"""
+    clock: Callable[[], float] = time.perf_counter
+    """the seconds by which time is counted; one that stands still at times leaves those out"""
 
     def run(self) -> Spent:
         """Train until the budget is spent; Stopped (saved, run again) on SIGTERM, Ctrl-C or a full disk."""
@@ -119,12 +121,12 @@ class Fit:
             self.spent, self.best = Spent(**found.state["spent"]), tuple(found.state["best"])
             self.since_best = found.state.get("since_best", 0)
         self._saved = self.spent.step
-        self._clock = time.perf_counter() - self.spent.seconds
+        self._began = self.clock() - self.spent.seconds
         if self.me.first:
             self.journal = Journal(self.folder, self.spent.step, self.settings.tensorboard)
 
     def _progress(self) -> float:
-        seconds = agreed(time.perf_counter() - self._clock, self.device)
+        seconds = agreed(self.clock() - self._began, self.device)
         self.spent = replace(self.spent, seconds=seconds)
         return self._share_of_budget(self.spent)
 
@@ -167,7 +169,7 @@ class Fit:
         losses, flops = self._learn(batch, counts, multiplier)
         took = time.perf_counter() - started
         spent = replace(spent, flops=spent.flops + flops)
-        self.spent = replace(spent, seconds=agreed(time.perf_counter() - self._clock, self.device))
+        self.spent = replace(spent, seconds=agreed(self.clock() - self._began, self.device))
         self._record(
             {
                 "step": spent.step,

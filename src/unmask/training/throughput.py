@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 # Fixed matrix products, (rows, inner, columns): the shapes of a mid-sized encoder's layers.
 _PRODUCTS = ((2048, 2048, 2048), (4096, 1024, 1024), (8192, 512, 1024))
@@ -59,17 +59,27 @@ def _cudnn_backward(input: Any, weights: Any, *given: Any, **rest: Any) -> int:
     return _recurrent_flops(2, input, weights)
 
 
+def _attention_forward(query: Any, key: Any, value: Any, *given: Any, **rest: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *given: Any, **rest: Any) -> int:
+    return sdpa_backward_flop_count(gradient, query, key, value)
+
+
 def _packed_flops(input: Any, *given: Any, out_shape: Any, **rest: Any) -> int:
     return 2 * input[-1] * math.prod(out_shape)
 
 
-# What torch's counter does not know, by shapes: whole recurrences in one operation (input, weights, ...), and the
-# products of `layers/packed.py`.
+# What torch's counter does not know, by shapes: whole recurrences in one operation (input, weights, ...), the tiled
+# attention of a CPU, and the products of `layers/packed.py`.
 _FUSED = {
     torch.ops.aten.mkldnn_rnn_layer: _onednn_forward,
     torch.ops.aten.mkldnn_rnn_layer_backward: _onednn_backward,
     torch.ops.aten._cudnn_rnn: _cudnn_forward,
     torch.ops.aten._cudnn_rnn_backward: _cudnn_backward,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_forward,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
 if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
     _FUSED[torch.ops.mkldnn._linear_pointwise] = _packed_flops
