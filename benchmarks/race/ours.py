@@ -62,8 +62,8 @@ def train(leg: Leg, track: Track) -> Finish:
             watcher.asks(fit, stages.Judge(run, store, _copied(fit.objective), fit.device))
         fit.clock = track.clock.seconds
         track.begin()
-        # What is left of the minutes after imports and building.
-        fit.settings = replace(fit.settings, minutes=track.left / 60)
+        # What is left of the minutes after imports and building, and a step in any case, as with the others.
+        fit.settings = replace(fit.settings, minutes=max(track.left, 1.0) / 60)
         spent = fit.run()
     settings = {"recipe": run.name, "batch": run.training.batch_size, "run": to_dict(run)}
     return Finish(watcher.predict, fit.masters.weights.numel(), spent.step, spent.tokens, settings)

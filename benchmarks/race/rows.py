@@ -37,11 +37,11 @@ def grouped(store: Store, row_length: int) -> Path:
 
 
 def _stream(store: Store) -> np.ndarray:
-    tokenizer = store.tokenizer()
-    parts = []
+    tokenizer, parts = store.tokenizer(), []
+    frame = np.array([tokenizer.cls_id, tokenizer.sep_id], dtype=np.int64)
     for shard in store.shards("train"):
         starts = np.asarray(shard.document_starts)
         edges = np.column_stack([starts[:-1], starts[1:]]).ravel()
-        frame = np.tile([tokenizer.cls_id, tokenizer.sep_id], len(starts) - 1)
-        parts.append(np.insert(np.asarray(shard.tokens, dtype=np.int64), edges, frame))
+        framed = np.insert(np.asarray(shard.tokens, dtype=np.int64), edges, np.tile(frame, len(starts) - 1))
+        parts.append(framed)
     return np.concatenate(parts)

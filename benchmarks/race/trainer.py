@@ -94,9 +94,8 @@ def _trained(
         """The learning rate follows the clock."""
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                optimizer or self.optimizer, lambda _: multiplier(track.progress)
-            )
+            taken: Any = optimizer or self.optimizer
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(taken, lambda _: multiplier(track.progress))
             return self.lr_scheduler
 
     class Marks(hf.TrainerCallback):
@@ -110,7 +109,7 @@ def _trained(
             track.step(predict, state.global_step, state.global_step * tokens_in_step)
             control.should_training_stop = track.over
 
-    rows = _Rows(track.course.rows, tokenizer)
+    rows: Any = _Rows(track.course.rows, tokenizer)
     tokens_in_step = given["per_device_train_batch_size"] * rows.row_length
     with tempfile.TemporaryDirectory() as folder:
         wanted = hf.TrainingArguments(
