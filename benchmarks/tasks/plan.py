@@ -46,13 +46,13 @@ ENCODERS = {
 
 WORTH_ENGLISH = (
     ("sst2", 80, ("training.epochs=2",)),
-    ("stsb", 80, ("training.epochs=4",)),
-    ("conll2003", 110, ("training.epochs=3",)),
-    ("ewt", 100, ("training.epochs=3",)),
-    ("imdb", 240, ("training.epochs=1", "training.batch_size=16", "training.evaluations=2")),
+    ("stsb", 65, ("training.epochs=3",)),
+    ("conll2003", 70, ("training.epochs=3",)),
+    ("ewt", 70, ("training.epochs=3",)),
+    ("imdb", 205, ("training.epochs=1", "training.batch_size=16", "training.evaluations=2")),
 )
 WORTH_CHINESE = (
-    ("chnsenticorp", 120, ("training.epochs=2", "training.batch_size=16")),
+    ("chnsenticorp", 95, ("training.epochs=2", "training.batch_size=16")),
     ("cluener", 85, ("training.epochs=3",)),
     ("peoples-daily", 95, ("training.epochs=3",)),
 )
@@ -75,11 +75,11 @@ FROM_NOTHING = (
 )
 SUBJQA = (220, ("training.epochs=2", "training.batch_size=16"))
 XQUAD = (170, ("training.epochs=3", "training.batch_size=16"))
-CMRC = (280, ("training.epochs=2", "training.batch_size=16", *PRETRAINED))
+CMRC = (230, ("training.epochs=2", "training.batch_size=16", *PRETRAINED))
 LANGUAGES = (200, ("training.epochs=4", "training.batch_size=16", *PRETRAINED))
 WRITING = (
-    ("multi30k", "multilingual", 420, ("training.epochs=3",)),
-    ("aeslc", "english", 300, ("training.epochs=3",)),
+    ("multi30k", "multilingual", 320, ("training.epochs=3",)),
+    ("aeslc", "english", 230, ("training.epochs=3",)),
 )
 FUNCTIONS = (400, ("training.epochs=3", "training.batch_size=16"))
 WRITING_RATES = {"pretrained": ("tuning.learning_rate=5e-4",), "random": ("tuning.learning_rate=1e-3",)}

@@ -71,19 +71,19 @@ SETS: dict[str, Set] = {
     "rte": _glue("RTE", "accuracy", (None, 250, None)),
     "imdb": Set(
         "classification", "accuracy", "lines", "en/imdb/train.jsonl.zst", None, "en/imdb/test.jsonl.zst",
-        (5_000, 500, 2_000), ("task.long=windows", "data.row_length=256"),
+        (5_000, 300, 1_500), ("task.long=windows", "data.row_length=256"),
     ),
     "conll2003": Set(
         "token_classification", "f1", "sentences", "en/conll2003/eng.train.txt.gz", "en/conll2003/eng.testa.txt.gz",
-        "en/conll2003/eng.testb.txt.gz", (None, 1_500, None),
+        "en/conll2003/eng.testb.txt.gz", (8_000, 1_500, None),
     ),
     "ewt": Set(
         "token_classification", "accuracy", "sentences", "en/ud-ewt/en_ewt-ud-train.conllu.gz",
-        "en/ud-ewt/en_ewt-ud-dev.conllu.gz", "en/ud-ewt/en_ewt-ud-test.conllu.gz", (None, 1_000, None),
+        "en/ud-ewt/en_ewt-ud-dev.conllu.gz", "en/ud-ewt/en_ewt-ud-test.conllu.gz", (8_000, 1_000, None),
     ),
     "chnsenticorp": Set(
         "classification", "accuracy", "table", "zh/chnsenticorp/train.tsv.gz", None, "zh/chnsenticorp/dev.tsv.gz",
-        (4_800, 500, None), ("data.row_length=256",),
+        (3_600, 500, None), ("data.row_length=256",),
     ),
     "cluener": Set(
         "token_classification", "f1", "lines", "zh/cluener/train.jsonl.gz", None, "zh/cluener/dev.jsonl.gz",
@@ -104,15 +104,15 @@ SETS: dict[str, Set] = {
     ),
     "cmrc2018": Set(
         "question_answering", "f1", "paragraphs", "zh/cmrc2018/cmrc2018_dev.json.gz", None,
-        "zh/cmrc2018/cmrc2018_trial.json.gz", (220, 40, 100), ("data.row_length=256",),
+        "zh/cmrc2018/cmrc2018_trial.json.gz", (180, 40, 100), ("data.row_length=256",),
     ),
     "multi30k": Set(
         "sequence_to_sequence", "chrf", "en-de", "multi/multi30k/train", "multi/multi30k/val",
-        "multi/multi30k/test_2016_flickr", (20_000, 200, 300), ("data.text=en", "data.label=de", "task.length=48"),
+        "multi/multi30k/test_2016_flickr", (15_000, 200, 300), ("data.text=en", "data.label=de", "task.length=48"),
     ),
     "aeslc": Set(
         "sequence_to_sequence", "rouge1", "lines", "en/aeslc/train.jsonl.gz", "en/aeslc/dev.jsonl.gz",
-        "en/aeslc/test.jsonl.gz", (4_000, 150, 300),
+        "en/aeslc/test.jsonl.gz", (3_000, 150, 300),
         ("data.text=body", "data.label=subject", "task.length=24", "task.metric=rouge1", "data.row_length=256"),
     ),
     "functions": Set(
