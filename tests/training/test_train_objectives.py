@@ -11,6 +11,7 @@ from unmask import run as runs
 from unmask.config import changed, overridden
 
 DRAWN = ["masking.ratio=0.99", "masking.ratio_end=0.01", "masking.mask_share=1", "masking.random_share=0"]
+ALL_PARTS = ["architecture.layer_skips=true", "architecture.value_embeddings=1", "architecture.cap=15"]
 SETTINGS = {
     "diffusion": ["objective=masked_diffusion", "masking.schedule=uniform", *DRAWN],
     "diffusion without weights": [
@@ -19,6 +20,9 @@ SETTINGS = {
     "hybrid": ["objective=hybrid"],
     "hybrid, half asked at the token before": [
         "objective=hybrid", "objective.asked=0.5", "objective.asked_at=before", "objective.until=0.6"
+    ],
+    "hybrid over the encoder of our own": [
+        "objective=hybrid", "architecture=unmask", "architecture.layers=3", "architecture.width=32", *ALL_PARTS
     ],
 }  # fmt: skip
 

@@ -110,7 +110,7 @@ class Unmask:
 
 
 def small() -> Unmask:
-    """12 layers of 384: 22 M parameters, hours on a laptop or minutes on a GPU."""
+    """12 layers of 384: 24 M parameters with 16,384 words, hours on a laptop or minutes on a GPU."""
     return Unmask(layers=12, width=384, heads=6, feedforward=1152)
 
 
