@@ -1,11 +1,12 @@
 """Being asked to stop: a loop is told, everything else ends in one line, and a second signal ends at once."""
 
+import errno
 import signal
 import threading
 
 import pytest
 
-from unmask.errors import Stopped
+from unmask.errors import DataError, Stopped
 from unmask.stopping import SIGNALS, asked_to_stop, stoppable
 
 
@@ -52,3 +53,27 @@ def test_another_thread_hears_nothing():
     thread.start()
     thread.join()
     assert heard == [(signal.getsignal(signal.SIGTERM), False)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("Error while serializing: IoError(os error 28)")],
+)
+def test_a_full_disk_is_told_with_how_to_go_on(error):
+    with pytest.raises(Stopped, match=r"stopped by a full disk \(.*\): make room; go on with: x --resume"):
+        failing("stopped before its end; go on with: x --resume", error)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), OSError(errno.EACCES, "x"), DataError("the disk has: No space left")]
+)
+def test_other_errors_are_what_they_were(error):
+    with pytest.raises(type(error)) as raised:
+        failing("stopped; go on", error)
+    assert raised.value is error
+
+
+def failing(told, error):
+    """Work that can be stopped, and fails."""
+    with stoppable(told):
+        raise error

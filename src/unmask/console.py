@@ -52,6 +52,11 @@ def warn(message: str) -> None:
     progress_console().print(f"[yellow]note:[/yellow] {message}")
 
 
+def counted(number: int, thing: str) -> str:
+    """1 output, 2 outputs."""
+    return f"{number:,} {thing}" + "s" * (number != 1)
+
+
 def next_step(command: str) -> None:
     """The next useful command, the last line of every verb."""
     # Never broken into lines: it is there to be copied.

@@ -1,4 +1,5 @@
-"""Being asked to stop: by Ctrl-C, by SIGTERM (a scheduler's, a machine's shutting down), by SIGUSR1 (Slurm's warning).
+"""Being asked to stop: by Ctrl-C, by SIGTERM (a scheduler's, a machine's shutting down), by SIGUSR1 (Slurm's warning);
+or made to, by a full disk.
 
 | | |
 |---|---|
@@ -10,13 +11,14 @@ A second signal ends at once. Only the main thread hears signals: in others noth
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from unmask.errors import Stopped
+from unmask.errors import Stopped, UnmaskError
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 
@@ -31,7 +33,8 @@ def asked_to_stop() -> Iterator[threading.Event]:
 
 @contextmanager
 def stoppable(told: str) -> Iterator[None]:
-    """Stopped(told) when one of the signals comes while the block lasts: for work that another try begins again."""
+    """Stopped(told) when one of the signals comes while the block lasts, or the disk is full: for work that another try
+    begins again. told: "stopped WHERE; HOW TO GO ON"."""
 
     def end() -> None:
         raise KeyboardInterrupt  # what no `except Exception` on the way swallows
@@ -41,6 +44,19 @@ def stoppable(told: str) -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         raise Stopped(told) from None
+    except UnmaskError:
+        raise
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise Stopped(f"stopped by a full disk ({error}): make room; {told.partition('; ')[2]}") from None
+
+
+def is_full(error: Exception) -> bool:
+    """Whether a disk, a quota or the longest file is full; safetensors says so in an error of its own."""
+    words = ("No space left", "File too large", "os error 28", "os error 27", "os error 122")
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in full or any(word in str(error) for word in words)
 
 
 @contextmanager

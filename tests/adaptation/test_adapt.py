@@ -151,6 +151,16 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(place, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_a_budget_that_cannot_be_is_refused_before_any_text_is_prepared(place, monkeypatch):
+    monkeypatch.setattr("unmask.adaptation._prepared", lambda *given: pytest.fail("text was prepared"))
+    for settings, told in (
+        (["training.minutes=-3"], r"training.minutes=-3.0: more than 0 is needed"),
+        (["training.flops=1e9", "training.steps=2"], r"steps and flops given; set the others to none"),
+    ):
+        with pytest.raises(SettingError, match=told):
+            adapt(place.before, place.new, "run", settings)
+
+
 def test_a_model_that_is_no_masked_language_model_is_refused(place, tmp_path):
     from transformers import GPT2Config, GPT2LMHeadModel
 

@@ -23,7 +23,7 @@ def test_every_entry_has_a_first_line_and_it_is_that_of_the_thing_itself(unmask)
         menu = MENUS.load(name)
         assert list(entries) == list(menu)
         for entry, text in entries.items():
-            assert text
+            assert text.endswith("."), "a first line is a sentence"
             assert text == (menu.load(entry).__doc__ or "").strip().partition("\n")[0]
 
 
@@ -36,6 +36,21 @@ def test_every_setting_of_a_recipe_is_listed_with_its_meaning(unmask):
     assert {"seed", "training.minutes", "training.batch_size", "data.row_length", "masking.ratio"} <= set(listed)
     undocumented = [path for path, each in listed.items() if not each["meaning"]]
     assert not undocumented
+
+
+def test_the_settings_of_a_task_are_listed_too(unmask):
+    listed = {each["setting"]: each for each in json.loads(unmask("list", "settings", "regression", "--json").out)}
+    assert {"task", "task.metric", "data.train", "tuning.learning_rate", "training.epochs"} <= set(listed)
+    assert listed["task"]["value"] == "regression"
+    assert unmask("list", "settings", "regression").err == (
+        "next: unmask finetune MODEL regression section.field=value\n"
+    )
+
+
+def test_settings_of_something_unknown_are_refused_on_one_line(unmask):
+    code, out, err = unmask("list", "settings", "regresion")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: unknown recipe or task 'regresion'; did you mean 'regression'?")
 
 
 def test_names_are_listed_without_importing_torch():

@@ -119,6 +119,12 @@ def test_an_unfinished_run_is_told_how_to_go_on(tmp_path: Path) -> None:
     assert found.next_step == f"unmask pretrain --resume {run}"
 
 
+def test_an_unfinished_run_of_fine_tuning_is_gone_on_with_by_its_own_verb(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "r", falling(3.5), finished=False)
+    (run / "run.json").write_text(json.dumps({"run": {"task": {"kind": "classification"}}}))
+    assert diagnose(run).next_step == f"unmask finetune --resume {run}"
+
+
 def test_a_run_that_has_not_begun_is_no_crash(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     found = diagnose(tmp_path)

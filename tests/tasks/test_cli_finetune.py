@@ -7,6 +7,8 @@ import pytest
 
 from unmask import console
 from unmask.cli import main
+from unmask.cli.finetune import results
+from unmask.cli.options import asking, evaluating
 
 
 @pytest.fixture
@@ -142,3 +144,36 @@ def test_an_answer_of_a_text_is_a_line_or_json(folder_of, files, unmask, tmp_pat
     assert out.split() == [*answer["answer"].split(), f"{answer['score']:.4f}", "good", *context.split()]
     code, _, err = unmask("predict", tmp_path / "run", "good")
     assert (code, "text 1 is not a question and its context: give both, with a tab between" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "measured"),
+    [
+        ("classification", 'unmask predict F "A text."', "unmask evaluate F --data test.tsv"),
+        (
+            "question_answering",
+            "unmask predict F $'What is asked?\\tThe text that says it.'",
+            "unmask evaluate F --data test.json",
+        ),
+        ("token_classification", 'unmask predict F "A text."', "unmask evaluate F --data test.conll"),
+    ],
+)
+def test_the_next_command_fits_the_task(task, asked, measured, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "task.json").write_text(json.dumps({"task": task, "settings": {}, "data": {}}))
+    assert asking(tmp_path) == asked.replace("F", str(tmp_path), 1)
+    assert evaluating(tmp_path) == measured.replace("F", str(tmp_path), 1)
+    assert evaluating("runs/pretrained") == "unmask evaluate runs/pretrained"
+
+
+def test_four_figures_with_their_spreads_fit_a_line_of_80_columns(capsys, monkeypatch):
+    names = ("accuracy", "macro_f1", "f1", "matthews")
+    figures = {"validation": {name: 0.51234 for name in names} | {f"{name}_spread": 0.1 for name in names}}
+    monkeypatch.setenv("COLUMNS", "80")
+    made = results(figures, {"most frequent label": dict.fromkeys(names, 0.5)})
+    console.console().print(made)
+    title, _, *rows = capsys.readouterr().out.splitlines()
+    assert title.rstrip() == "on held-out examples, mean ± spread over seeds"
+    assert [row.split()[-1] for row in rows] == ["0.100", "0.5000"], "no row is broken"
+    assert rows[0].count("0.512 ± 0.100") == 4
+    assert rows[1].startswith("most frequent label ")

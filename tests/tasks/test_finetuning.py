@@ -147,6 +147,9 @@ def test_a_tenth_is_held_out_by_the_text_so_that_equal_texts_go_together():
     assert not {row.text for row in train} & {row.text for row in validation}
     with pytest.raises(DataError, match=r"1 training examples are too few to hold some out: give data.validation=FILE"):
         held_out(rows[:1], lambda row: row.text)
+    alike = [Row("one text", None, "x", f"f:{number}") for number in range(30)]
+    with pytest.raises(DataError, match=r"30 training examples of 1 different texts are too few to hold some out"):
+        held_out(alike, lambda row: row.text)
 
 
 def test_a_run_is_saved_and_reloads_exactly(tuning):

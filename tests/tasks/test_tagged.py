@@ -122,7 +122,7 @@ def test_files_without_tags_are_read_where_none_are_needed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.txt", "one O\ntwo\n", r"a\.txt:2 has 1 columns \('two'\): a word and its tag are needed"),
+        ("a.txt", "one O\ntwo\n", r"a\.txt:2 has 1 column \('two'\): a word and its tag are needed"),
         ("a.txt", "\n\n", r"a\.txt holds no examples: a word and its tag a line, an empty line behind each sentence"),
         ("a.conllu", "one\tO\n", r"a\.conllu:1 \('one.O'\) is not CoNLL-U"),
         ("a.tsv", "text\tlabel\nx\t1\n", r"a table has one label a line, for the task classification or regression"),

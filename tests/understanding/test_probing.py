@@ -74,7 +74,7 @@ def test_texts_are_read_with_one_label(tmp_path: Path, name: str, text: str, col
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.txt", "one X\ntwo\n", r"a\.txt:2 has 1 columns"),
+        ("a.txt", "one X\ntwo\n", r"a\.txt:2 has 1 column "),
         ("a.tsv", "text\tlabel\ngood\t1\nbad\t\n", r"a\.tsv:3: the label is missing; one label is needed"),
         ("a.jsonl", "\n", r"a\.jsonl holds no examples"),
     ],

@@ -12,7 +12,7 @@ pre-training of large language models: how to (re)warm your model?"); replayed t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from unmask.evaluation.documents import STORE
 from unmask.tokens.mixing import require_same_tokenizer
 from unmask.tokens.tokenizer import Tokenizer
 from unmask.tokens.training import TokenizerSettings
+from unmask.training.schedules import Budget
 
 if TYPE_CHECKING:
     from unmask.corpus import Document
@@ -105,9 +106,9 @@ def _planned(model: str, name: str, settings: Sequence[str]) -> Run:
     from unmask.recipes.continued import continued
 
     run = overridden(replace(continued(model), name=name), settings)
-    budget = (run.training.steps, run.training.epochs, run.training.tokens, run.training.minutes)
-    if budget == (None, None, None, None):
+    if all(getattr(run.training, field.name) is None for field in fields(Budget)):
         run = replace(run, training=replace(run.training, epochs=EPOCHS))
+    assert run.training.budget  # refuses what cannot be, before any text is prepared
     return run
 
 

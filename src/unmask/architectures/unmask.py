@@ -34,8 +34,7 @@ FEEDFORWARDS = {"squared": SquaredFeedForward, "gated": GatedFeedForward}
 
 @dataclass(frozen=True)
 class Unmask:
-    """A pre-norm encoder with rotary positions and local layers whose modern parts can be switched one by one; saved in
-    a layout of ours."""
+    """A pre-norm encoder with rotary positions, local layers and newer parts, each a setting; in a layout of ours."""
 
     layers: int = 6
     """transformer layers"""

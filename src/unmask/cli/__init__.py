@@ -18,6 +18,7 @@ _INTERRUPTED = 130
 _MENDS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "your quota is used up; free some space and run the same command again",
+    errno.EFBIG: "the file is longer than you may write (ulimit -f); raise that and run the same command again",
     errno.EACCES: "permission denied; choose a folder that you may use",
     errno.EPERM: "permission denied; choose a folder that you may use",
     errno.EROFS: "this place is read-only; choose a folder that you may write",

@@ -9,7 +9,7 @@ import typer
 
 from unmask import console
 from unmask.cli.columns import columns_of
-from unmask.cli.options import Calibrate, Cloze, Json, Labels, Quiet, application, examples, few_shot
+from unmask.cli.options import Calibrate, Cloze, Json, Labels, Quiet, application, asking, examples, few_shot
 from unmask.cli.prepare import sections
 from unmask.errors import SettingError
 
@@ -118,7 +118,7 @@ def _of_task(model: str, data: list[str] | None, settings: list[str], as_json: b
     tuned = application(model, None, None, "")
     columns = asdict(columns_of(settings, tuned.data))
     _show({path: tuned.evaluate(path, **columns) for path in data}, {}, f"{model} at its task", as_json)
-    console.next_step(f'unmask predict {model} "A text."')
+    console.next_step(asking(model))
 
 
 def _by_words(

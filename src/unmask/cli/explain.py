@@ -86,10 +86,11 @@ def _of_blank(
     from unmask.models import load
     from unmask.understanding.explain import explain
 
+    loaded = load(model)
     for name, given in (("--word", word), ("--part", part)):
         if given is not None:
             raise SettingError(f"{model} fills blanks, and {name} asks a fine-tuned model: leave it out")
-    return explain(load(model), text, target=target, blank=1 if blank is None else blank)
+    return explain(loaded, text, target=target, blank=1 if blank is None else blank)
 
 
 def _write(found: Explanation, to: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, Quiet, asking, examples
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _report_search(found: Searched, as_json: bool) -> None:
         console.console().print("", console.table(title, [name.replace("_", " ") for name in header], rows))
         console.console().print("", results(found.best.figures, found.best.baselines, "the best"))
         console.console().print(f"\n[bold]run[/bold]  {found.folder}")
-    console.next_step(f'unmask predict {found.folder} "A text."')
+    console.next_step(asking(found.folder))
 
 
 def _report(outcome: Published, as_json: bool) -> None:
@@ -130,7 +130,7 @@ def _report(outcome: Published, as_json: bool) -> None:
     else:
         console.console().print("", results(outcome.figures, outcome.baselines))
         console.console().print(f"\n[bold]run[/bold]  {outcome.folder}")
-    console.next_step(f'unmask predict {outcome.folder} "A text."')
+    console.next_step(asking(outcome.folder))
 
 
 def results(figures: dict, baselines: dict, title: str = "on held-out examples") -> Table:
@@ -138,7 +138,9 @@ def results(figures: dict, baselines: dict, title: str = "on held-out examples")
     last = list(figures)[-1]
     names = [name for name in figures[last] if not name.endswith("_spread")]
     rows = [[name, *(_cell(each, key) for key in names)] for name, each in figures.items()]
-    rows += [[f"{name} ({last})", *(_cell(each, key) for key in names)] for name, each in baselines.items()]
+    of = f" ({last})" if len(figures) > 1 else ""
+    rows += [[f"{name}{of}", *(_cell(each, key) for key in names)] for name, each in baselines.items()]
+    title += ", mean ± spread over seeds" if len(names) < len(figures[last]) else ""
     return console.table(title, ["", *(name.replace("_", " ") for name in names)], rows)
 
 
@@ -146,7 +148,9 @@ def _cell(figures: dict, name: str) -> str:
     if name not in figures:
         return "–"
     spread, value = figures.get(f"{name}_spread"), figures[name]
-    return (f"{value:,}" if isinstance(value, int) else f"{value:.4f}") + ("" if spread is None else f" ± {spread:.4f}")
+    if spread is not None:
+        return f"{value:.3f} ± {spread:.3f}"  # so that four figures have room
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
 def _plan(run: Finetuning, as_json: bool) -> None:

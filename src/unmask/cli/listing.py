@@ -6,16 +6,19 @@ import ast
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from unmask import console
 from unmask.cli.options import Json, Quiet, examples
-from unmask.menu import Menu
+from unmask.errors import SettingError
+from unmask.menu import Menu, unknown
 
 NAME = "list"
-EXAMPLES = examples("unmask list", "unmask list recipes", "unmask list settings", "unmask list settings modernbert")
+EXAMPLES = examples(
+    "unmask list", "unmask list recipes", "unmask list settings modernbert", "unmask list settings regression"
+)
 
 MENUS = Menu(
     "menu",
@@ -44,7 +47,7 @@ def command(
     what: Annotated[
         str | None, typer.Argument(metavar="[MENU|settings]", help=f"One of {', '.join(MENUS)}, or settings.")
     ] = None,
-    recipe: Annotated[str, typer.Argument(metavar="[RECIPE]", help="Whose settings; demo by default.")] = "demo",
+    recipe: Annotated[str, typer.Argument(metavar="[RECIPE|TASK]", help="Whose settings; demo by default.")] = "demo",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -59,7 +62,7 @@ def command(
         made = console.table(name, ["", ""], [[entry, text] for entry, text in lines.items()])
         made.show_header, made.columns[1].justify = False, "left"
         console.console().print(made, "")
-    console.next_step("unmask list settings RECIPE")
+    console.next_step(f"unmask list settings {'TASK' if what == 'tasks' else 'RECIPE'}")
 
 
 def entries_of(name: str) -> list[tuple[str, str]]:
@@ -81,9 +84,9 @@ def first_line(entry: str) -> str:
 
 def _settings(recipe: str, as_json: bool) -> None:
     from unmask.config import described
-    from unmask.recipes import RECIPES
 
-    rows = list(described(RECIPES.load(recipe)()))
+    run, command = _run(recipe)
+    rows = list(described(run))
     if as_json:
         console.print_json([{"setting": path, "value": value, "meaning": text} for path, value, text in rows])
     else:
@@ -91,4 +94,20 @@ def _settings(recipe: str, as_json: bool) -> None:
         for column in made.columns[1:]:
             column.justify = "left"
         console.console().print(made)
-    console.next_step(f"unmask pretrain {recipe} section.field=value")
+    console.next_step(f"{command} section.field=value")
+
+
+def _run(name: str) -> tuple[Any, str]:
+    """The run of a recipe, or one of fine-tuning for a task, and the command that trains it; SettingError for a name
+    that is neither."""
+    from unmask.recipes import RECIPES
+    from unmask.tasks import TASKS
+
+    if name in RECIPES:
+        return RECIPES.load(name)(), f"unmask pretrain {name}"
+    if name in TASKS:
+        from unmask.config import overridden
+        from unmask.tasks.settings import Finetuning
+
+        return overridden(Finetuning(), [f"task={name}"]), f"unmask finetune MODEL {name}"
+    raise SettingError(unknown("recipe or task", name, [*RECIPES, *TASKS]))

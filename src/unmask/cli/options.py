@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,6 +64,20 @@ def application(model: str, cloze: str | None, labels: str | None, calibrate: st
     from unmask.tasks.cloze import zero_shot
 
     return zero_shot(model, cloze, labels, calibrate)
+
+
+def asking(name: str | Path) -> str:
+    """The command that asks a fine-tuned model."""
+    from unmask.tasks.application import task_of
+
+    return f"unmask predict {name} {task_of(name).question}"
+
+
+def evaluating(name: str | Path) -> str:
+    """The command that measures a model: a fine-tuned one on a file of examples."""
+    from unmask.tasks.application import application_folder, task_of
+
+    return f"unmask evaluate {name}" + ("" if application_folder(name) is None else f" --data {task_of(name).file}")
 
 
 def few_shot(model: str, cloze: str, labels: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unmask import console
-from unmask.cli.options import Quiet, examples
+from unmask.cli.options import Quiet, evaluating, examples
 
 NAME = "plot"
 EXAMPLES = examples("unmask plot runs/demo", "unmask plot runs/a runs/b --x tokens --to curves.png")
@@ -40,4 +40,4 @@ def command(
     if not console.quiet():
         print(terminal(runs, x.value))
     console.console().print(f"[dim]picture[/dim]  {picture}")
-    console.next_step(f"unmask evaluate {runs[0]}")
+    console.next_step(evaluating(runs[0]))

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from unmask import console
-from unmask.cli.options import Calibrate, Cloze, Labels, Quiet, application, examples, few_shot
+from unmask.cli.options import Calibrate, Cloze, Labels, Quiet, application, evaluating, examples, few_shot
 from unmask.errors import SettingError
 
 NAME = "predict"
@@ -68,7 +68,7 @@ def command(
     if cloze is not None and labels is not None:
         console.next_step(few_shot(model, cloze, labels))
     else:
-        console.next_step(f"unmask evaluate {model} --data test.tsv")
+        console.next_step(evaluating(model))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ Records = Sequence[dict[str, Any]]
 def examine(target: str) -> Diagnosis:
     """The findings on a run folder."""
     folder = Path(target)
-    resume = f"unmask pretrain --resume {target}"
+    resume = f"unmask {_verb(folder)} --resume {target}"
     try:
         records = read_metrics(folder)
     except UnmaskError as error:
@@ -51,6 +52,15 @@ def examine(target: str) -> Diagnosis:
         ]
     step = f"unmask plot {target}" if done else resume
     return Diagnosis("run", target, ordered(findings), step, _figures(records))
+
+
+def _verb(folder: Path) -> str:
+    """What goes on with a run: one of fine-tuning has a task."""
+    try:
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError):
+        return "pretrain"
+    return "finetune" if "task" in run else "pretrain"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from unmask.run import Run
 
 
 def electra() -> Run:
-    """An ELECTRA of 4 layers of 256 and a generator half as wide, saved as stock ELECTRA; say data.source and a
-    budget.
+    """An ELECTRA of 4 layers of 256 and a generator half as wide, saved as stock ELECTRA.
 
     Another encoder: architecture=modernbert; another generator: objective.generator_share, objective.generator_layers
     """

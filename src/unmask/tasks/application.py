@@ -50,6 +50,19 @@ def application_folder(name: str | Path) -> Path | None:
     return found if _kind_of(found) is not None else None
 
 
+def task_of(name: str | Path) -> Task:
+    """The task of a fine-tuned run or folder; ModelError where there is none."""
+    return _settings(_required(name))[0]
+
+
+def _required(name: str | Path) -> Path:
+    """The folder with a task's head; ModelError, one line, where there is none."""
+    if (folder := application_folder(name)) is None:
+        resolved(name)
+        raise ModelError(f"{name} has no head for a task: fine-tune it first with unmask finetune {name} TASK")
+    return folder
+
+
 def _best(folder: Path, record: str) -> Path:
     """The run that stands for those in a folder; the folder itself when it has no such record."""
     if not (folder / record).is_file():
@@ -88,10 +101,7 @@ class Application:
 
         ModelError, one line, for everything else.
         """
-        folder = application_folder(name)
-        if folder is None:
-            folder = resolved(name)
-            raise ModelError(f"{name} has no head for a task: fine-tune it first with unmask finetune {name} TASK")
+        folder = _required(name)
         task, data = _settings(folder)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model = task.loaded(folder)

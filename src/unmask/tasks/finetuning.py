@@ -245,7 +245,9 @@ def held_out(examples: Sequence[Any], text_of: Callable[[Any], str]) -> tuple[li
     train = [example for example, out in zip(examples, chosen, strict=True) if not out]
     validation = [example for example, out in zip(examples, chosen, strict=True) if out]
     if not validation or not train:
-        raise DataError(f"{len(examples)} training examples are too few to hold some out: give data.validation=FILE")
+        texts = len({text_of(example) for example in examples})
+        what = f"{len(examples)} training examples" + (f" of {texts} different texts" if texts < len(examples) else "")
+        raise DataError(f"{what} are too few to hold some out: give data.validation=FILE")
     console.say(f"{len(validation):,} of {len(examples):,} training examples are held out for validation")
     return train, validation
 
@@ -308,10 +310,10 @@ def _fit(
         budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)
         display.headline = (task.aim.replace("_", " "), task.aim)
         display.start(run, model_parameters=masters.weights.numel(), budget=budget)
+        outputs = f"{console.counted(len(model.labels), 'output')}; " if model.labels else ""
         display.message(
             f"{len(examples.train):,} training and {len(examples.validation):,} validation examples, "
-            f"{f'{len(model.labels)} outputs; ' if model.labels else ''}"
-            f"peak learning rate {optimizer.learning_rate:.1e}"
+            f"{outputs}peak learning rate {optimizer.learning_rate:.1e}"
         )
     validation = _features(task, examples.validation, model, limit, "validation")
     return Fit(

@@ -64,6 +64,8 @@ class QuestionAnswering(Task):
     """the figure that the best checkpoint has most of: f1 or exact_match"""
 
     kind: ClassVar = "span"
+    question: ClassVar = "$'What is asked?\\tThe text that says it.'"
+    file: ClassVar = "test.json"
 
     def __post_init__(self) -> None:
         require(self.stride > 0, f"task.stride={self.stride}: at least 1 is needed")

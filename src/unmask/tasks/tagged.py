@@ -152,9 +152,8 @@ def _of_cells(
     words, tags = [], []
     for number, row in cells:
         if (tagged and len(row) < 2) or max(word_at, tag_at) >= len(row):
-            raise DataError(
-                f"{path}:{number} has {len(row)} columns ('{' '.join(row)[:40]}'): a word and its tag are needed"
-            )
+            there = f"{console.counted(len(row), 'column')} ('{' '.join(row)[:40]}')"
+            raise DataError(f"{path}:{number} has {there}: a word and its tag are needed")
         words.append(row[word_at].strip())
         tags.append(row[tag_at].strip())
         if not words[-1] or not tags[-1]:

@@ -35,6 +35,10 @@ class Task(ABC):
 
     kind: ClassVar[str]
     problem: ClassVar[str | None] = None
+    question: ClassVar[str] = '"A text."'
+    """what a person may type to ask a model of this task"""
+    file: ClassVar[str] = "test.tsv"
+    """what a file of its examples may be called"""
 
     @property
     @abstractmethod

@@ -44,6 +44,7 @@ class TokenClassification(Task):
     macro_f1; none: f1"""
 
     kind: ClassVar = "token"
+    file: ClassVar = "test.conll"
 
     def __post_init__(self) -> None:
         if self.metric is not None:

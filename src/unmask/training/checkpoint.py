@@ -23,6 +23,7 @@ from torch import Tensor
 from unmask import console
 from unmask.errors import Stopped
 from unmask.sealed import fault, flush, seal
+from unmask.stopping import is_full
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,6 @@ def prune(checkpoints: Path, keep: int, best: int | None) -> None:
 
 
 def _is_disk_trouble(error: Exception) -> bool:
-    # safetensors reports a full disk as its own error, with the system's words in the text
-    words = ("No space left", "Permission denied", "Read-only", "os error 28", "os error 13", "File too large")
-    numbers = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EFBIG)
-    return getattr(error, "errno", None) in numbers or any(word in str(error) for word in words)
+    words, numbers = ("Permission denied", "Read-only", "os error 13"), (errno.EACCES, errno.EROFS)
+    told = getattr(error, "errno", None) in numbers or any(word in str(error) for word in words)
+    return told or is_full(error)

@@ -265,6 +265,7 @@ def _share(value: float | None) -> str:
 
 def _amount(budget: tuple[str, float]) -> str:
     unit, amount = budget
+    unit = unit if amount != 1 else unit.removesuffix("s")
     return f"{compact(amount)} {unit}" if amount >= 10_000 else f"{amount:g} {unit}"
 
 

@@ -122,7 +122,7 @@ class Budget:
         require(
             len(given) == 1,
             f"training: one of steps, epochs, tokens, minutes, flops is needed, {' and '.join(given) or 'none'} given"
-            + ("; set the others to none" if len(given) > 1 else ""),
+            + ("; set the others to none" if len(given) > 1 else ", e.g. training.minutes=30" if not given else ""),
         )
         for name, value in given.items():
             require(value > 0, f"training.{name}={value}: more than 0 is needed")
