@@ -384,3 +384,11 @@ def test_the_command_line_explains_a_classifier_and_writes_a_page(application_of
     assert "left out in turn" in out
     assert err.splitlines()[-1] == f"next: unmask predict {folder} 'a good film'"
     assert json.loads((tmp_path / "why" / "explanation.json").read_text())["places"] == []
+
+
+def test_the_command_line_tells_two_texts_apart_and_how_to_type_their_tab(application_of, capsys):
+    folder = application_of("bert", "embeddings").model.base.folder
+    assert main(["explain", str(folder), "it's good\tawful plot"]) == 0
+    out, err = capsys.readouterr()
+    assert "[SEP] [CLS] awful plot" in out
+    assert err.splitlines()[-1] == f"next: unmask predict {folder} $'it\\'s good\\tawful plot'"

@@ -171,6 +171,10 @@ def _part(value: float) -> str:
 
 
 def _quoted(text: str) -> str:
+    """A text as a shell takes it; a tab, which would be printed as blanks, by its name."""
     import shlex
 
-    return shlex.quote(text)
+    if "\t" not in text:
+        return shlex.quote(text)
+    plain = text.replace("\\", "\\\\").replace("'", "\\'").replace("\t", "\\t")
+    return f"$'{plain}'"

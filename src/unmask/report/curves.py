@@ -126,6 +126,11 @@ def plot(runs: Sequence[Path], to: Path, x: X = "steps") -> Path:
     return to
 
 
+def _loss(drawn: Sequence[Curves]) -> str:
+    """What is drawn: a loss that has a unigram line is of masked tokens, another is its task's own."""
+    return "loss, nats per masked token" if all(each.unigram is not None for each in drawn) else "loss"
+
+
 def terminal(runs: Sequence[Path], x: X = "steps", width: int = 80, height: int = 20) -> str:
     """The same curves as text, `width` columns wide; coloured on a terminal only."""
     import plotext
@@ -144,7 +149,7 @@ def terminal(runs: Sequence[Path], x: X = "steps", width: int = 80, height: int 
         figure.line(value, pixel="gray", style="dotted")
     ticks = _ticks(last * factor)
     figure.ruler("x").ticks(ticks, [f"{tick:g}" for tick in ticks]).lim(0, last * factor)
-    figure.label(label, "x").title("loss, nats per masked token")
+    figure.label(label, "x").title(_loss(drawn))
     return f"{figure.build().string(colorless=not _coloured()).rstrip()}\n{_key(drawn)}"
 
 
@@ -224,7 +229,7 @@ def _dress(axes: Any, drawn: Sequence[Curves], label: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel(label, color=INK)
-    axes.set_ylabel("loss, nats per masked token", color=INK)
+    axes.set_ylabel(_loss(drawn), color=INK)
     axes.set_title(drawn[0].name if len(drawn) == 1 else "Learning curves", loc="left", color=INK, fontweight="bold")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

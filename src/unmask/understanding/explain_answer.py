@@ -57,7 +57,11 @@ def explain_answer(
         value=first.value,
         asked=first.asked,
         answers=first.answers,
-        tokens=tuple(shown(tokenizer, row, column) for row in each for column in range(len(row))),
+        tokens=tuple(
+            " " * (number > 0 and column == 0) + shown(tokenizer, row, column)
+            for number, row in enumerate(each)
+            for column in range(len(row))
+        ),
         places=first.marked,
         attributions={name: np.concatenate([parts[name] for parts, _ in found]) for name in found[0][0]},
         missed=sum(missed for _, missed in found),
