@@ -173,8 +173,9 @@ def _first_documents(source: str, to: Path) -> str:
     first = sorted(glob(path))[0]
     to.mkdir(parents=True, exist_ok=True)
     made = to / f"{tag}-{Path(first).name.partition('.')[0]}.jsonl"
-    lines = islice(text_lines(first), SMOKE_DOCUMENTS)
-    made.write_text("".join(f"{_shortened(line)}\n" for line in lines), encoding="utf-8")
+    if not made.exists():  # a store remembers when its sources were written
+        lines = islice(text_lines(first), SMOKE_DOCUMENTS)
+        made.write_text("".join(f"{_shortened(line)}\n" for line in lines), encoding="utf-8")
     return f"{tag}{equals}{made}"
 
 
