@@ -24,7 +24,7 @@ TUNED = tuple(product((5e-4, 1e-3, 2e-3, 3e-3), (16, 32, 64)))
 """Learning rates and batches of which B takes the best."""
 SEARCH_SIZE, SEARCH_MINUTES = "6x256", 5.0
 MAIN, MAIN_MINUTES, SHORT_MINUTES, SEEDS = ("A", "B", "ours"), 20.0, 5.0, 2
-FAMILIES = ("mae", "hybrid", "electra", "diffusion")
+FAMILIES = ("unmask", "mae", "hybrid", "electra", "diffusion")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ B   `ModernBertForMaskedLM` of the default recipe's size, as an expert would: bf
     alone (`sparse_prediction`), torch's fused attention without a mask to make, warm-up and linear decay that end with
     the time, 30 % masked and betas as in its paper (Warner et al. 2024), learning rate and batch the best of a search.
 
-Neither logs, saves or evaluates on its way. Collating takes a hundredth of a step, so that no process beside is given a
-core for it. Not compiled: with `sparse_prediction` every step has shapes of its own.
+Neither logs, saves or evaluates on its way. Rows are collated in the training process: another would take a core from
+the model. Not compiled: with `sparse_prediction` every step has shapes of its own.
 """
 
 from __future__ import annotations
