@@ -1,19 +1,33 @@
-"""Run all benchmarks, or those named: `python -m benchmarks throughput scoring`. The proofs of fine-tuning have
-words of their own: `python -m benchmarks tasks --data DATA`."""
+"""Run all benchmarks, or those named: `python -m benchmarks throughput scoring`; the tables of docs/performance.md
+follow. The proofs of fine-tuning have words of their own: `python -m benchmarks tasks --data DATA`."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import embedding, finetuning, masked_autoencoder, preparation, scoring, throughput
+from benchmarks import (
+    embedding,
+    filling,
+    finetuning,
+    growth,
+    masked_autoencoder,
+    preparation,
+    scoring,
+    startup,
+    tables,
+    throughput,
+)
 
 ALL = {
     "throughput": throughput.main,
     "masked_autoencoder": masked_autoencoder.main,
     "preparation": preparation.main,
     "scoring": scoring.main,
+    "filling": filling.main,
     "finetuning": finetuning.main,
     "embedding": embedding.main,
+    "startup": startup.main,
+    "growth": growth.main,
 }
 
 
@@ -27,6 +41,7 @@ def main(names: list[str]) -> None:
         if name not in ALL:
             sys.exit(f"error: no benchmark '{name}' (known: {', '.join(ALL)})")
         ALL[name]()
+        tables.main()
 
 
 if __name__ == "__main__":

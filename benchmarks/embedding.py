@@ -1,15 +1,19 @@
-"""Vectors of texts of mixed length beside sentence-transformers: the same BERT with random weights, the same texts.
+"""Vectors of texts of mixed length beside sentence-transformers: the same encoder, the same texts.
 
 ours                        `embed`: rows by length, as many in a batch as fit a number of tokens
 sentence-transformers       its `encode`, batches of 32 by length; by stock classes in its way where it is not installed
 ...-bf16                    the same with matrices (ours) or all weights (theirs) in bfloat16
 
-Lengths are drawn log-normally, as those of sentences and passages are. In float32 the contestants must agree to 1e-4
-before their texts a second are compared.
+Lengths in words are log-normal. The encoder is a BERT with random weights and its words are w5, w6, ...; with
+$UNMASK_EMBEDDER it is that one (a folder of sentence-transformers), and the texts are the beginnings of documents of
+$UNMASK_DATA/text/en. In float32 the contestants must agree to 1e-5, and our vectors in bf16 have a cosine of 0.999 with
+those of float32, before texts a second are compared.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import statistics
 import tempfile
@@ -19,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks import texts
 from benchmarks.measuring import keep, ratio, rounds, started
 from benchmarks.scoring import make_model
 
@@ -28,22 +33,50 @@ SETTINGS = {
     "texts": 400, "median": 24, "spread": 1.0, "longest": 400, "warmup": 20, "batch": 32, "seed": 0,
 }  # fmt: skip
 ROUNDS = 3
-AGREE = 1e-4
+AGREE, COSINE = 1e-5, 0.999
+SHOWN = 16
+"""Texts whose vectors are compared."""
 
 
 def main(settings: dict[str, Any] | None = None, count: int = ROUNDS) -> None:
     """Measure all contestants and keep the results; refused when their vectors differ."""
     settings = settings or SETTINGS
     with tempfile.TemporaryDirectory() as folder:
-        save(Path(folder), settings)
-        runs = rounds("benchmarks.embedding", CONTESTANTS, count, settings | {"model": folder})
-    apart = max(abs(a - b) for a, b in zip(*(runs[name][0]["sample"] for name in CONTESTANTS[:2]), strict=True))
-    if apart > AGREE:
-        raise SystemExit(f"error: the vectors of sentence-transformers differ from ours by {apart:.5f}")
+        given = settings | prepared(Path(folder), settings)
+        runs = rounds("benchmarks.embedding", CONTESTANTS, count, given)
+    found = alike({name: runs[name][0]["vectors"] for name in CONTESTANTS})
+    runs = {name: [{"texts_per_second": run["texts_per_second"]} for run in runs[name]] for name in runs}
     speeds = {name: statistics.median(run["texts_per_second"] for run in runs[name]) for name in runs}
     pairs = ((f"ours{kind}", f"sentence-transformers{kind}") for kind in ("", "-bf16"))
     ratios = {f"{ours} / {peer}": ratio(runs, ours, peer, "texts_per_second") for ours, peer in pairs}
-    print(keep("embedding", settings | {"rounds": count}, runs, {"texts_per_second": speeds, "ratios": ratios}))
+    summary = {"texts_per_second": speeds, "ratios": ratios} | found
+    print(keep("embedding", settings | {"rounds": count, "model": given["about"]}, runs, summary))
+
+
+def alike(vectors: dict[str, list[list[float]]]) -> dict[str, float]:
+    """How far the contestants' vectors are from ours in float32; the program ends when that is too far."""
+    import numpy as np
+
+    ours, theirs, low = (np.array(vectors[name]) for name in CONTESTANTS[:3])
+    apart = float(np.abs(ours - theirs).max())
+    cosine = float(((ours * low).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(low, axis=1)).min())
+    if apart > AGREE or cosine < COSINE:
+        raise SystemExit(f"error: vectors differ by {apart:.6f}; in bf16 the lowest cosine is {cosine:.5f}")
+    return {"largest difference in fp32": apart, "lowest cosine in bf16": cosine}
+
+
+def prepared(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Encoder and texts for all contestants: where they are, and what they are."""
+    draw, model = random.Random(settings["seed"]), os.environ.get("UNMASK_EMBEDDER")
+    wanted = texts.lengths(*(settings[name] for name in ("texts", "median", "spread", "longest")), draw)
+    if model is None:
+        save(folder / "model", settings)
+        rows = texts.made(wanted, settings["words"], draw)
+    else:
+        rows = texts.beginnings(wanted, Path(os.environ["UNMASK_DATA"]) / "text" / "en")
+    (folder / "texts.json").write_text(json.dumps([" ".join(words) for words in rows]), encoding="utf-8")
+    place = {"model": model or str(folder / "model"), "place": str(folder / "texts.json")}
+    return place | {"about": model or "random weights"}
 
 
 def save(folder: Path, settings: dict[str, Any]) -> None:
@@ -53,26 +86,19 @@ def save(folder: Path, settings: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as stock:
         make_model(Path(stock), settings)
         model = EmbeddingModel.load(stock)
+        folder.mkdir()
         model.save(folder, model.module.state_dict())
 
 
-def texts_of(settings: dict[str, Any]) -> list[str]:
-    """Texts of random words."""
-    draw = random.Random(settings["seed"])
-    lengths = [settings["median"] * draw.lognormvariate(0, settings["spread"]) for _ in range(settings["texts"])]
-    words = [min(settings["longest"], max(3, round(length))) for length in lengths]
-    return [" ".join(f"w{draw.randrange(5, settings['words'])}" for _ in range(count)) for count in words]
-
-
 def contestant(name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """One contestant's texts a second, and a few numbers of its vectors to compare them by."""
-    texts = texts_of(settings)
+    """One contestant's texts a second, the encoder warm, and the first of its vectors."""
+    given = json.loads(Path(settings["place"]).read_text(encoding="utf-8"))
     encode = (ours if name.startswith("ours") else theirs)(settings, name.endswith("-bf16"))
-    encode(texts[: settings["warmup"]])
+    encode(given[: settings["warmup"]])
     started_at = time.perf_counter()
-    vectors = encode(texts)
+    vectors = encode(given)
     took = time.perf_counter() - started_at
-    return {"texts_per_second": len(texts) / took, "sample": [float(number) for number in vectors[:8, :4].ravel()]}
+    return {"texts_per_second": len(given) / took, "vectors": vectors[:SHOWN].tolist()}
 
 
 def ours(settings: dict[str, Any], low: bool) -> Callable[[list[str]], Any]:

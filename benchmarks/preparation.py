@@ -36,7 +36,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as work:
         settings = {"texts": f"{folder}/text/en", "tokenizer": f"{work}/tokenizer", "workers": WORKERS}
-        _train_tokenizer(settings)
+        train_tokenizer(settings)
         runs = rounds("benchmarks.preparation", CONTESTANTS, ROUNDS, settings)
     summary: dict[str, Any] = {
         name: {figure: statistics.median(run[figure] for run in runs[name]) for figure in runs[name][0]}
@@ -50,12 +50,12 @@ def main() -> None:
 
 def contestant(name: str, settings: dict[str, Any]) -> dict[str, float]:
     """Seconds, megabytes of text a second and peak memory of one contestant in this process and its children."""
-    files = _files(settings["texts"])
+    files = files_in(settings["texts"])
     files = files[::2] if name == "ours-half" else files
-    size = sum(len(text.encode()) for text in _texts(files)) / 1e6
-    work = {"datasets": _datasets, "raw-tokenizer": _raw}.get(name, _ours)
-    texts = list(_texts(files)) if name == "raw-tokenizer" else []
-    with tempfile.TemporaryDirectory() as folder, _Memory() as memory:
+    size = sum(len(text.encode()) for text in texts_in(files)) / 1e6
+    work = {"datasets": _datasets, "raw-tokenizer": _raw}.get(name, prepared)
+    texts = list(texts_in(files)) if name == "raw-tokenizer" else []
+    with tempfile.TemporaryDirectory() as folder, Memory() as memory:
         started = time.perf_counter()
         work(texts if texts else files, settings, Path(folder))
         seconds = time.perf_counter() - started
@@ -67,11 +67,13 @@ def contestant(name: str, settings: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _files(texts: str) -> list[str]:
+def files_in(texts: str) -> list[str]:
+    """The corpora of a folder, Wikipedia first."""
     return sorted(map(str, Path(texts).glob("*.jsonl.zst")), key=lambda path: ("wikipedia" not in path, path))
 
 
-def _texts(files: list[str]) -> Iterator[str]:
+def texts_in(files: list[str]) -> Iterator[str]:
+    """The texts of their documents, one after the other."""
     import zstandard
 
     for path in files:
@@ -80,13 +82,15 @@ def _texts(files: list[str]) -> Iterator[str]:
                 yield json.loads(line)["text"]
 
 
-def _train_tokenizer(settings: dict[str, Any]) -> None:
+def train_tokenizer(settings: dict[str, Any]) -> None:
+    """The tokenizer of all contestants, trained on the first two corpora."""
     from unmask.tokens.build import build_tokenizer
 
-    build_tokenizer(_files(settings["texts"])[:2], settings["tokenizer"], progress=False)
+    build_tokenizer(files_in(settings["texts"])[:2], settings["tokenizer"], progress=False)
 
 
-def _ours(files: list[str], settings: dict[str, Any], folder: Path) -> None:
+def prepared(files: list[str], settings: dict[str, Any], folder: Path) -> None:
+    """The files prepared below a folder, by a tokenizer that is there already."""
     from unmask.tokens.build import prepare
     from unmask.tokens.training import TokenizerSettings
 
@@ -119,7 +123,7 @@ def _raw(texts: list[str], settings: dict[str, Any], folder: Path) -> None:
         tokenizer.encode_batch(texts[start : start + 64], add_special_tokens=False)
 
 
-class _Memory:
+class Memory:
     """The peak of the proportional set size of this process and its children, sampled five times a second."""
 
     def __init__(self) -> None:
@@ -127,7 +131,7 @@ class _Memory:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> _Memory:
+    def __enter__(self) -> Memory:
         self._thread.start()
         return self
 

@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 from unmask.corpus.documents import Document
 from unmask.errors import DataError, SettingError
 from unmask.evaluation.pseudo_likelihood import (
-    PADDING,
     PLL_METRICS,
-    batches,
     original,
     pseudo_perplexity,
     within_word_l2r,
@@ -167,18 +165,6 @@ def test_texts_of_the_same_tokens_have_the_same_score_to_the_last_bit(model):
 
 def test_no_texts_have_no_scores(model):
     assert model.score([]) == []
-
-
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 200), st.integers(1, 20))
-def test_batches_hold_every_row_once_and_hardly_any_padding(lengths, tokens, rows):
-    given_lengths = np.array(lengths)
-    made = list(batches(given_lengths, tokens, rows))
-    assert sorted(np.concatenate(made).tolist()) == list(range(len(lengths)))
-    for numbers in made:
-        inside = given_lengths[numbers]
-        assert len(numbers) <= rows
-        assert len(numbers) == 1 or len(numbers) * inside.max() <= tokens
-        assert inside.max() <= (1 + PADDING) * inside.min()
 
 
 # ---------------------------------------------------------------- what is hidden, and what belongs to a word

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from unmask.layers.attention import SelfAttention, _ShortRowAttention, _tiled, visibility
+from unmask.layers.attention import SelfAttention, _ShortRowAttention, _tiled, nearby, visibility
+from unmask.layers.local import Nearby
 from unmask.layers.positions import angles
 
 B, T, H, C, K = 2, 24, 3, 8, 5
@@ -118,3 +120,65 @@ def test_with_biases_and_without_angles_it_is_torchs_own_attention_on_either_pat
     torch.testing.assert_close(attention(hidden, None, None), expected)
     monkeypatch.setattr("unmask.layers.attention.SHORT_ROW", 4)
     torch.testing.assert_close(attention(hidden, None, None), expected)
+
+
+def long_rows(length, packed):
+    """Rows of documents one behind the other and padding, with gaps in the positions, as a masked autoencoder has."""
+    torch.manual_seed(length)
+    groups = torch.ones(B, length, dtype=torch.long)
+    if packed:
+        groups[0, length // 3 :] = 2
+        groups[1, length - 5 :] = 0
+    steps = torch.randint(1, 3, (B, length))
+    starts = torch.cat([torch.zeros(B, 1, dtype=torch.bool), groups[:, 1:] != groups[:, :-1]], 1)
+    return groups, torch.cumsum(steps - 500 * starts, 1)
+
+
+@pytest.mark.parametrize(
+    ("length", "window", "packed"), [(97, 12, True), (96, 32, False), (130, 64, True), (64, 3, True)]
+)
+@pytest.mark.parametrize("only_places", [False, True])
+def test_local_layers_in_blocks_give_the_values_and_gradients_of_a_whole_mask(length, window, packed, only_places):
+    attention, hidden = SelfAttention(H * C, H).double(), torch.randn(B, length, H * C, dtype=torch.float64)
+    groups, positions = long_rows(length, packed)
+    by = angles(positions, C, 10_000.0, torch.float64)
+    asked = torch.stack([torch.randperm(length)[:K] for _ in range(B)]) if only_places else None
+    near = Nearby.of(groups, positions, window, torch.float64)
+    assert near is not None
+    whole = visibility(groups, positions, torch.float64, window)
+    found = []
+    for visible in (near, whole):
+        given = hidden.clone().requires_grad_()
+        mixed = attention(given, by, visible, asked)
+        found.append((mixed, torch.autograd.grad(mixed.square().sum(), given)[0]))
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(attention.weights(hidden, by, near), attention.weights(hidden, by, whole))
+
+
+@pytest.mark.parametrize("mixed_up", ["positions", "groups"])
+def test_rows_whose_columns_do_not_follow_their_positions_get_a_whole_mask(mixed_up):
+    groups, positions = long_rows(600, packed=True)
+    assert isinstance(nearby(groups, positions, torch.float32, 8), Nearby)
+    if mixed_up == "positions":
+        positions = positions.flip(1)
+    else:
+        groups = groups.flip(1)
+    assert isinstance(nearby(groups, positions, torch.float32, 8), torch.Tensor)
+
+
+def test_a_local_layer_of_a_long_row_never_holds_as_many_numbers_as_its_length_squared():
+    class Largest(TorchDispatchMode):
+        numbers = 0
+
+        def __torch_dispatch__(self, func, types, given=(), named=None):
+            result = func(*given, **(named or {}))
+            if isinstance(result, torch.Tensor):
+                self.numbers = max(self.numbers, result.numel())
+            return result
+
+    attention, hidden = SelfAttention(8, 1), torch.randn(1, 2048, 8, requires_grad=True)
+    groups, positions = torch.ones(1, 2048, dtype=torch.long), torch.arange(2048)[None]
+    with Largest() as largest:
+        visible = nearby(groups, positions, torch.float32, 128)
+        attention(hidden, angles(positions, 8, 10_000.0, torch.float32), visible).sum().backward()
+    assert largest.numbers <= 2048 * 3 * 64

@@ -3,7 +3,9 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from unmask.architectures.bert import Bert
 from unmask.layers.packed import PackedLinears
 from unmask.layers.recurrent import Recurrence
 from unmask.training.throughput import counted_flops
@@ -46,3 +48,19 @@ def test_the_tiled_attention_of_a_cpu_costs_its_two_products_forward_and_five_ba
 
     assert counted_flops(attend) == 2 * product
     assert counted_flops(lambda: attend().sum().backward()) == (2 + 5) * product
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.inference_mode])
+def test_a_whole_encoder_costs_what_torchs_own_counter_says(mode):
+    encoder = Bert(layers=2, width=16, heads=2, feedforward=32).build(50)
+    tokens = torch.randint(50, (3, 8))
+
+    def work():
+        with mode():
+            hidden = encoder(tokens, torch.ones_like(tokens), torch.arange(8).expand(3, 8))
+            if hidden.requires_grad:
+                hidden.sum().backward()
+
+    with FlopCounterMode(display=False) as peer:
+        work()
+    assert counted_flops(work) == peer.get_total_flops() > 0

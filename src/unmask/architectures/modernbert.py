@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unmask.config import require
-from unmask.layers.attention import SelfAttention, at, visibility
+from unmask.layers.attention import SelfAttention, Visible, at, nearby, visibility
 from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.heads import PredictionHead
 from unmask.layers.linear import projection
@@ -155,7 +155,7 @@ class ModernBertEncoder(nn.Module):
 
 def sights(
     config: Any, groups: Tensor, positions: Tensor, dtype: torch.dtype, view: PrefixView | None
-) -> dict[bool, tuple[Angles, Tensor | None]]:
+) -> dict[bool, tuple[Angles, Visible]]:
     """For global (True) and local layers of a ModernBERT's settings: the angles of the positions and who sees whom.
 
     groups, positions (B,T); view: who sees whom, other than by groups alone.
@@ -166,7 +166,12 @@ def sights(
     result = {}
     for is_global in {config.is_global(number) for number in range(config.layers)}:
         theta, window = _reach(config, is_global)
-        seen = visibility(groups, positions, dtype, window) if view is None else view.visible(dtype, window)
+        if view is not None:
+            seen = view.visible(dtype, window)
+        elif window is None:
+            seen = visibility(groups, positions, dtype)
+        else:
+            seen = nearby(groups, positions, dtype, window)
         result[is_global] = (angles(distinct, channels, theta, dtype), seen)
     return result
 
@@ -206,7 +211,7 @@ class Layer(nn.Module):
         self,
         hidden: Tensor,
         by: Angles,
-        visible: Tensor | None,
+        visible: Visible,
         places: Tensor | None,
         memory: LayerMemory | None = None,
     ) -> Tensor:

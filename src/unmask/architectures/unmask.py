@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from unmask.architectures.modernbert import look_around, sights
 from unmask.config import require
-from unmask.layers.attention import at
+from unmask.layers.attention import Visible, at
 from unmask.layers.feedforward import GatedFeedForward, SquaredFeedForward
 from unmask.layers.heads import CappedHead, PredictionHead
 from unmask.layers.linear import projection
@@ -219,7 +219,7 @@ class Layer(nn.Module):
         self,
         hidden: Tensor,
         by: Angles,
-        visible: Tensor | None,
+        visible: Visible,
         places: Tensor | None,
         memory: LayerMemory | None = None,
         values: Tensor | None = None,

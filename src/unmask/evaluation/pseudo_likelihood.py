@@ -29,6 +29,7 @@ from unmask.config import require
 from unmask.errors import DataError
 from unmask.evaluation.blanks import framed, overlapped
 from unmask.menu import Menu
+from unmask.tokens.batching import BATCH_TOKENS, LOGITS_AT_ONCE, batch_tokens_on, batches
 from unmask.tokens.rows import Vocabulary
 from unmask.tokens.words import word_spans
 
@@ -45,15 +46,6 @@ PLL_METRICS = Menu(
 )
 """From where words start among the tokens of a text, bool (n,), to what is hidden while each token is asked for: the
 tokens from itself up to this place, int64 (n,)."""
-
-BATCH_TOKENS, BATCH_TOKENS_CUDA = 2048, 65536
-"""Tokens that go through the model together, padding included: what stays in a processor's cache, what fills a GPU."""
-
-LOGITS_AT_ONCE = 1 << 24
-"""Logits asked for in one call: 64 MB in float32."""
-
-PADDING = 1 / 8
-"""How much longer than its shortest row the longest of a batch may be."""
 
 
 def original(word_starts: np.ndarray) -> np.ndarray:
@@ -210,7 +202,7 @@ def log_probabilities(
     `label` a progress bar of that name is shown.
     """
     if batch_tokens is None:
-        batch_tokens = BATCH_TOKENS if model.device == "cpu" else BATCH_TOKENS_CUDA
+        batch_tokens = batch_tokens_on(model.device)
     require(batch_tokens > 0, f"batch_tokens={batch_tokens}: a whole number from 1 is needed, e.g. {BATCH_TOKENS}")
     hidden = PLL_METRICS.load(metric)
     stops = [hidden(starts) for starts in word_starts]
@@ -282,23 +274,6 @@ def _answered(model: Model, questions: _Questions, batch_tokens: int, label: str
             values[numbers] = -losses.cpu().double().numpy()
             advance(int(lengths[numbers].sum()))
     return values
-
-
-def batches(lengths: np.ndarray, tokens: int, rows: int) -> Iterator[np.ndarray]:
-    """The numbers of rows of these lengths (N,) that go together: of like length, the longest last.
-
-    At most `rows` of them, at most `tokens` tokens with their padding, at least one row.
-    """
-    order = np.argsort(lengths, kind="stable")
-    ordered = lengths[order]
-    start = 0
-    while start < len(order):
-        most = min(rows, max(1, tokens // int(ordered[start])))
-        some = ordered[start : start + most]
-        like = int(np.searchsorted(some, (1 + PADDING) * some[0], side="right"))
-        fitting = int(np.searchsorted(some[:like] * np.arange(1, like + 1), tokens, side="right"))
-        yield order[start : start + max(1, fitting)]
-        start += max(1, fitting)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def fill(
     targets: Sequence[str] | None = None,
     joint: bool = False,
     longest: int = 1,
-    batch: int = 32,
+    batch: int | None = None,
 ) -> list[Any]:
     """The `top_k` likeliest fillings of every blank, likeliest first.
 
@@ -83,9 +83,9 @@ def fill(
     return results[0] if isinstance(text, str) else results
 
 
-def _check(top_k: int, targets: Sequence[str] | None, joint: bool, longest: int, batch: int) -> None:
+def _check(top_k: int, targets: Sequence[str] | None, joint: bool, longest: int, batch: int | None) -> None:
     for name, value in (("top_k", top_k), ("longest", longest), ("batch", batch)):
-        if value < 1:
+        if value is not None and value < 1:
             raise SettingError(f"{name}={value}: a whole number from 1 is needed")
     if isinstance(targets, str):
         raise SettingError(f"targets='{targets}': a list of words is needed")
@@ -102,7 +102,7 @@ def _check(top_k: int, targets: Sequence[str] | None, joint: bool, longest: int,
 
 
 def _independently(
-    model: Model, problems: Sequence[_Problem], top_k: int, longest: int, batch: int
+    model: Model, problems: Sequence[_Problem], top_k: int, longest: int, batch: int | None
 ) -> list[list[list[Filling]]]:
     """Every blank by itself, each of its possible lengths searched, the lengths compared by mean log-probability."""
     starts, owners = [], []
@@ -124,7 +124,7 @@ def _independently(
     return [[_ranked(fillings, top_k) for fillings in blanks] for blanks in results]
 
 
-def _jointly(model: Model, problems: Sequence[_Problem], top_k: int, batch: int) -> list[list[Filling]]:
+def _jointly(model: Model, problems: Sequence[_Problem], top_k: int, batch: int | None) -> list[list[Filling]]:
     """All blanks of a text together, the surest first."""
     rows = [row_of(model, problem.text, problem.blanks, problem.lengths) for problem in problems]
     asked = [Query(row, places[0]) for row, blanks in rows for places in blanks]
@@ -142,7 +142,7 @@ def _jointly(model: Model, problems: Sequence[_Problem], top_k: int, batch: int)
 
 
 def _among(
-    model: Model, problems: Sequence[_Problem], targets: Sequence[str], top_k: int, batch: int
+    model: Model, problems: Sequence[_Problem], targets: Sequence[str], top_k: int, batch: int | None
 ) -> list[list[list[Filling]]]:
     """Every blank by itself, the candidates given; each is tokenised as it stands in the sentence."""
     queries: list[Query] = []

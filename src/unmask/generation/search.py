@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unmask.tokens.batching import LOGITS_AT_ONCE, batch_tokens_on, batches
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -35,17 +37,15 @@ class Hypothesis:
     log_probability: float
 
 
-def log_probabilities(model: Model, queries: Sequence[Query], batch: int) -> Iterator[tuple[list[int], Tensor]]:
-    """Chunks of at most `batch` answers: (the numbers of the queries, their log-probabilities (N,V) float32).
+def log_probabilities(model: Model, queries: Sequence[Query], batch: int | None) -> Iterator[tuple[list[int], Tensor]]:
+    """Chunks of answers: (the numbers of the queries, their log-probabilities (N,V) float32).
 
-    Rows of like length go together, and a row asked at several places runs once a chunk; so memory is bounded by
-    `batch` rows and `batch` times V scores, whatever is asked.
+    Rows of like length go together, and a row asked at several places runs once a chunk. At most `batch` answers are in
+    a chunk, where it is given, else as many as suit the device: so memory is bounded, whatever is asked.
     """
     import torch
 
-    order = sorted(range(len(queries)), key=lambda number: (len(queries[number].tokens), queries[number].tokens))
-    for first in range(0, len(order), batch):
-        numbers = order[first : first + batch]
+    for numbers in _chunks(model, queries, batch):
         rows = list(dict.fromkeys(queries[number].tokens for number in numbers))
         row_of = {tokens: row for row, tokens in enumerate(rows)}
         longest = max(map(len, rows))
@@ -63,7 +63,20 @@ def log_probabilities(model: Model, queries: Sequence[Query], batch: int) -> Ite
         yield numbers, logits.log_softmax(dim=-1)
 
 
-def best(model: Model, queries: Sequence[Query], count: int, batch: int) -> list[list[tuple[int, float]]]:
+def _chunks(model: Model, queries: Sequence[Query], batch: int | None) -> Iterator[list[int]]:
+    """The numbers of the queries that go together, by length, equal rows beside each other."""
+    by_row = sorted(range(len(queries)), key=lambda number: queries[number].tokens)
+    lengths = np.array([len(queries[number].tokens) for number in by_row], np.int64)
+    if batch is None:
+        most = max(1, LOGITS_AT_ONCE // model.vocabulary_size)
+        chunks = batches(lengths, batch_tokens_on(model.device), most)
+    else:
+        order = np.argsort(lengths, kind="stable")
+        chunks = (order[first : first + batch] for first in range(0, len(order), batch))
+    return ([by_row[number] for number in chunk] for chunk in chunks)
+
+
+def best(model: Model, queries: Sequence[Query], count: int, batch: int | None) -> list[list[tuple[int, float]]]:
     """The `count` likeliest (token, log-probability) of every query, likeliest first."""
     answers: list[list[tuple[int, float]]] = [[] for _ in queries]
     for numbers, scores in log_probabilities(model, queries, batch):
@@ -75,7 +88,7 @@ def best(model: Model, queries: Sequence[Query], count: int, batch: int) -> list
     return answers
 
 
-def scored(model: Model, queries: Sequence[Query], wanted: Sequence[int], batch: int) -> list[float]:
+def scored(model: Model, queries: Sequence[Query], wanted: Sequence[int], batch: int | None) -> list[float]:
     """The log-probability of one wanted token for every query."""
     answers = [0.0] * len(queries)
     for numbers, scores in log_probabilities(model, queries, batch):
@@ -85,7 +98,7 @@ def scored(model: Model, queries: Sequence[Query], wanted: Sequence[int], batch:
 
 
 def beam(
-    model: Model, starts: Sequence[tuple[Tokens, Sequence[int]]], width: int, batch: int
+    model: Model, starts: Sequence[tuple[Tokens, Sequence[int]]], width: int, batch: int | None
 ) -> list[list[Hypothesis]]:
     """Fill places one after the other, keeping the `width` likeliest rows of every start.
 

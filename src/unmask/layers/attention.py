@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from unmask.layers.linear import Linear
+from unmask.layers.local import Nearby, attended
 from unmask.layers.positions import Angles, back, turn
 from unmask.layers.prefix import LayerMemory
 
@@ -38,6 +39,19 @@ def visibility(groups: Tensor, positions: Tensor, dtype: torch.dtype, window: in
     return torch.zeros_like(visible, dtype=dtype).masked_fill_(~visible, float("-inf"))[:, None]
 
 
+Visible = Tensor | Nearby | None
+"""Who sees whom: to be added to the scores, block by block, or everybody."""
+
+
+def nearby(groups: Tensor, positions: Tensor, dtype: torch.dtype, window: int) -> Visible:
+    """`visibility` within a window; in rows longer than SHORT_ROW block by block, where no mask is T by T."""
+    if groups.shape[1] > max(SHORT_ROW, window):
+        near = Nearby.of(groups, positions, window, dtype)
+        if near is not None:
+            return near
+    return visibility(groups, positions, dtype, window)
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention with one fused projection for queries, keys and values.
 
@@ -57,7 +71,7 @@ class SelfAttention(nn.Module):
         self,
         hidden: Tensor,
         by: Angles | None,
-        visible: Tensor | None,
+        visible: Visible,
         places: Tensor | None = None,
         memory: LayerMemory | None = None,
     ) -> Tensor:
@@ -73,11 +87,13 @@ class SelfAttention(nn.Module):
         self,
         projected: Tensor,
         by: Angles | None,
-        visible: Tensor | None,
+        visible: Visible,
         places: Tensor | None,
         memory: LayerMemory | None,
     ) -> Tensor:
         """What `forward` makes of queries, keys and values (B,T,3,H,C)."""
+        if isinstance(visible, Nearby):
+            return self.output(_in_blocks(projected, by, visible, places))
         if visible is not None and places is not None:
             visible = visible.expand(len(projected), -1, -1, -1).gather(
                 2, places[:, None, :, None].expand(-1, -1, -1, visible.shape[-1])
@@ -88,11 +104,13 @@ class SelfAttention(nn.Module):
             mixed = _tiled(projected, by, visible, places, memory)
         return self.output(mixed)
 
-    def weights(self, hidden: Tensor, by: Angles | None, visible: Tensor | None) -> Tensor:
+    def weights(self, hidden: Tensor, by: Angles | None, visible: Visible) -> Tensor:
         """What `forward` mixes the values by, to be looked at: hidden (B,T,D) -> (B,H,T,T), each row sums to 1."""
         query, key, _ = self.parts(hidden).permute(2, 0, 3, 1, 4)
         if by is not None:
             query, key = turn(query, by), turn(key, by)
+        if isinstance(visible, Nearby):
+            visible = visibility(visible.groups, visible.positions, hidden.dtype, visible.window)
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
         return torch.softmax(scores if visible is None else scores + visible, -1)
 
@@ -126,6 +144,15 @@ def _tiled(
         key, value = memory.extended(key, value)
     mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
     return mixed.transpose(1, 2).flatten(2)
+
+
+def _in_blocks(projected: Tensor, by: Angles | None, near: Nearby, places: Tensor | None) -> Tensor:
+    """A local layer of a long row: (B,T,3,H,C) -> (B,Q,D)."""
+    query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (B,H,T,C)
+    if by is not None:
+        query, key = _Turned.apply(query, *by), _Turned.apply(key, *by)
+    mixed = attended(query, key, value, near).transpose(1, 2).flatten(2)
+    return mixed if places is None else at(mixed, places)
 
 
 class _Turned(torch.autograd.Function):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from unmask.layers.attention import SelfAttention
+from unmask.layers.attention import SelfAttention, Visible
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles
 from unmask.layers.prefix import LayerMemory
@@ -29,7 +29,7 @@ class NormedAttention(SelfAttention):
         self,
         hidden: Tensor,
         by: Angles | None,
-        visible: Tensor | None,
+        visible: Visible,
         places: Tensor | None = None,
         memory: LayerMemory | None = None,
         values: Tensor | None = None,

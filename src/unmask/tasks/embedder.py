@@ -31,9 +31,7 @@ from unmask.tasks.features import Feature
 from unmask.tasks.models import Base, TaskModel
 from unmask.tasks.predicting import logits_of
 from unmask.tasks.sentence_folder import MODULES, POOLINGS, Sentences, read_sentences, write_sentences
-
-TOKENS, TOKENS_CUDA = 2048, 65536
-"""Tokens that go through the encoder at once, padding included: what stays in a processor's cache, what fills a GPU."""
+from unmask.tokens.batching import batch_tokens_on
 
 
 class Embedder(nn.Module):
@@ -130,7 +128,7 @@ class EmbeddingModel(TaskModel):
         if shortened:
             console.warn(f"{shortened:,} of {len(texts):,} texts are longer than {self.limit} tokens and were cut")
         device = next(self.module.parameters()).device
-        tokens = tokens or (TOKENS if device.type == "cpu" else TOKENS_CUDA)
+        tokens = tokens or batch_tokens_on(device.type)
         with torch.inference_mode(), PackedLinears():
             vectors = logits_of(self.module, features, self.base.pad_id, device, done, tokens)
         return np.concatenate(vectors) if vectors else np.zeros((0, self.module.width), np.float32)

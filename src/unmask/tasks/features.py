@@ -21,6 +21,7 @@ from torch import Tensor
 
 from unmask.batches import IGNORE
 from unmask.seeding import keys
+from unmask.tokens.batching import batches
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits (B,K,L) float32, targets (B,K) or (B,K,L)) -> the summed loss over what is asked"""
@@ -94,10 +95,10 @@ class TaskBatch:
         return TaskBatch(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
 
 
-def collated(features: Sequence[Feature], numbers: np.ndarray, pad_id: int) -> TaskBatch:
-    """Features as one batch, padded to the longest of them; `numbers` (B,) name them."""
+def collated(features: Sequence[Feature], numbers: np.ndarray, pad_id: int, multiple: int = ROUND_UP) -> TaskBatch:
+    """Features as one batch, padded to the longest of them and on to a multiple; `numbers` (B,) name them."""
     longest = max(len(feature.tokens) for feature in features)
-    width = -(-longest // ROUND_UP) * ROUND_UP
+    width = -(-longest // multiple) * multiple
     most = max(len(feature.places) for feature in features)
     targets = [_filled(feature.targets, most, IGNORE) for feature in features]
     arrays = (
@@ -154,14 +155,10 @@ class FeatureBatches:
 
 
 def by_length(features: Sequence[Feature], tokens: int) -> list[np.ndarray]:
-    """Numbers of the features in batches of at most about `tokens` tokens, padding included, the longest first."""
+    """Numbers of the features in batches of at most `tokens` tokens, padding included, the longest first: what does not
+    fit into memory fails at once."""
     lengths = np.array([len(feature.tokens) for feature in features], np.int64)
-    order, batches, start = np.argsort(-lengths, kind="stable"), [], 0
-    while start < len(order):
-        size = max(1, tokens // int(lengths[order[start]]))
-        batches.append(order[start : start + size])
-        start += size
-    return batches
+    return list(batches(lengths, tokens))[::-1]
 
 
 def without_targets(feature: Feature) -> Feature:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unmask.tasks.features import Feature, Loss, by_length, collated
+from unmask.tasks.features import ROUND_UP, Feature, Loss, by_length, collated
 
 TOKENS = 8192
 """Tokens that go through a model at once, padding included."""
@@ -27,11 +27,13 @@ def logits_of(
 ) -> list[np.ndarray]:
     """The logits (K,L) float32 of each feature, in their order. module: a labeller; done: told how many rows are ready
     after each batch; tokens: so many go through the model at once, padding included."""
+    # Nothing is gained by few shapes on a processor when each is met once; padding costs.
+    multiple = 1 if torch.device(device).type == "cpu" else ROUND_UP
     result: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(features)
     for numbers in by_length(features, tokens):
         chosen = [features[number] for number in numbers]
         with torch.inference_mode():
-            logits = collated(chosen, numbers, pad_id).to(device).through(module).float().cpu().numpy()
+            logits = collated(chosen, numbers, pad_id, multiple).to(device).through(module).float().cpu().numpy()
         for number, feature, row in zip(numbers, chosen, logits, strict=True):
             result[number] = row[: len(feature.places)]
         if done is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop, shape_wrapper
 
 # Fixed matrix products, (rows, inner, columns): the shapes of a mid-sized encoder's layers.
 _PRODUCTS = ((2048, 2048, 2048), (4096, 1024, 1024), (8192, 512, 1024))
@@ -32,9 +34,39 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 def counted_flops(work: Callable[[], object]) -> int:
     """The floating-point operations of the matrix products that `work` really runs, forward and backward."""
-    with FlopCounterMode(display=False, custom_mapping=_FUSED) as counter:
+    with _Counter() as counter:
         work()
-    return counter.get_total_flops()
+    return counter.total
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up torch's formulas (`FlopCounterMode` has the same) and ours over all operations.
+
+    Fine-tuning counts anew at each row length it meets, so counting must be cheap: nothing is kept by module, and only
+    operations that are made of others, which inference mode hands on whole, are taken apart (docs/log.md has what
+    that saves).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, given: Any = (), named: Any = None) -> Any:
+        named = named or {}
+        if _composite(func):
+            with self:
+                return func.decompose(*given, **named)
+        result = func(*given, **named)
+        if (formula := _FORMULAS.get(func._overloadpacket)) is not None:
+            self.total += formula(*given, **named, out_val=result)
+        return result
+
+
+@cache
+def _composite(func: Any) -> bool:
+    """Whether an operation is nothing but other operations."""
+    name, key = func.name(), torch._C.DispatchKey.CompositeImplicitAutograd
+    return torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(name, key)
 
 
 def _recurrent_flops(times: int, input_shape: Any, weights: Iterable[Any]) -> int:
@@ -59,30 +91,23 @@ def _cudnn_backward(input: Any, weights: Any, *given: Any, **rest: Any) -> int:
     return _recurrent_flops(2, input, weights)
 
 
-def _attention_forward(query: Any, key: Any, value: Any, *given: Any, **rest: Any) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *given: Any, **rest: Any) -> int:
-    return sdpa_backward_flop_count(gradient, query, key, value)
-
-
 def _packed_flops(input: Any, *given: Any, out_shape: Any, **rest: Any) -> int:
     return 2 * input[-1] * math.prod(out_shape)
 
 
-# What torch's counter does not know, by shapes: whole recurrences in one operation (input, weights, ...), the tiled
-# attention of a CPU, and the products of `layers/packed.py`.
-_FUSED = {
-    torch.ops.aten.mkldnn_rnn_layer: _onednn_forward,
-    torch.ops.aten.mkldnn_rnn_layer_backward: _onednn_backward,
-    torch.ops.aten._cudnn_rnn: _cudnn_forward,
-    torch.ops.aten._cudnn_rnn_backward: _cudnn_backward,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_forward,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+# What torch has no formula for, by shapes: whole recurrences in one operation (input, weights, ...), the products of
+# `layers/packed.py`, and attention on a processor.
+_FUSED: dict[Any, Callable[..., int]] = {
+    torch.ops.aten.mkldnn_rnn_layer: shape_wrapper(_onednn_forward),
+    torch.ops.aten.mkldnn_rnn_layer_backward: shape_wrapper(_onednn_backward),
+    torch.ops.aten._cudnn_rnn: shape_wrapper(_cudnn_forward),
+    torch.ops.aten._cudnn_rnn_backward: shape_wrapper(_cudnn_backward),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
 }
 if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-    _FUSED[torch.ops.mkldnn._linear_pointwise] = _packed_flops
+    _FUSED[torch.ops.mkldnn._linear_pointwise] = shape_wrapper(_packed_flops)
+_FORMULAS: dict[Any, Callable[..., int]] = {**flop_registry, **_FUSED}
 
 
 def _wait(device: torch.device) -> None:
