@@ -4,6 +4,7 @@ words, rows, batch and optimizer.
 mlm-15   masked language modelling, 15 % of the tokens asked
 mae-50   the masked autoencoder with a decoder of one layer, 50 % of the tokens left out
 mae-75   the same, 75 %
+narrow   the same, 75 %, its decoder half as wide as the encoder
 
 Tokens a second are those of the rows, masked or not. A step is everything from a masked batch to updated weights, with
 the batch size and the optimizer that runs have by default.
@@ -18,7 +19,7 @@ from benchmarks.measuring import keep, ratio, rounds, started
 from benchmarks.steps import MASK, median_step, training_step
 
 BASELINE = "mlm-15"
-RATIOS = {BASELINE: 0.15, "mae-50": 0.5, "mae-75": 0.75}
+RATIOS = {BASELINE: 0.15, "mae-50": 0.5, "mae-75": 0.75, "narrow": 0.75}
 SETTINGS = {
     "words": 16_384, "row_length": 512, "batch": 64, "micro_batch": 16,
     "steps": 2, "warmup": 1, "seed": 0,
@@ -55,7 +56,8 @@ def contestant(name: str, settings: dict[str, Any]) -> dict[str, float]:
     torch.manual_seed(settings["seed"])
     sizes = {key: settings[key] for key in ("layers", "width", "heads", "feedforward")}
     encoder = ModernBert(**sizes).build(settings["words"])
-    kind = MaskedLanguageModeling() if name == BASELINE else MaskedAutoencoding(decoder_layers=1)
+    decoder = {"decoder_width": sizes["width"] // 2, "decoder_heads": sizes["heads"]} if name == "narrow" else {}
+    kind = MaskedLanguageModeling() if name == BASELINE else MaskedAutoencoding(decoder_layers=1, **decoder)
     objective = kind.build(encoder, settings["words"], mask_id=MASK)
     settings = settings | {"ratio": RATIOS[name]}
     return median_step(training_step(objective, Muon(), settings), settings)
