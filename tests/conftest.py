@@ -1,6 +1,7 @@
 """Every test runs as on a plain machine: offline, one thread a process, no settings of the user's terminal."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,14 @@ for name in ("NO_COLOR", "FORCE_COLOR", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("unmask", deadline=None)
 settings.load_profile("unmask")
+
+
+@pytest.fixture(autouse=True)
+def heard():
+    """A test that asks for quiet, or a benchmark in it, does not silence the next."""
+    yield
+    if console := sys.modules.get("unmask.console"):
+        console.set_quiet(False)
 
 
 def pytest_collection_modifyitems(items):

@@ -15,12 +15,6 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture(autouse=True)
-def heard():
-    yield
-    console.set_quiet(False)
-
-
 def test_notices_go_to_standard_error_and_results_to_standard_output(capsys: pytest.CaptureFixture[str]):
     console.say("reading")
     console.warn("two lines skipped")

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import pytest
 
-from unmask import console
 from unmask.cli import main
 
 
@@ -26,5 +25,4 @@ def unmask(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         code = main(words)
         return Outcome(code, *capsys.readouterr())
 
-    yield run
-    console.set_quiet(False)
+    return run

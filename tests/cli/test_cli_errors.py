@@ -31,7 +31,7 @@ def test_an_unknown_verb_is_answered_with_the_nearest(unmask):
         (["plot", "runs/a", "--x", "minutes"], "'minutes' is not one of 'seconds', 'steps', 'tokens'"),
         (["prepare", "texts"], "missing option '--to' (see unmask prepare --help)"),
         (["list", "recipe"], "unknown menu 'recipe'; did you mean 'recipes'?"),
-        (["list", "settings", "demp"], "unknown recipe 'demp'; did you mean 'demo'?"),
+        (["list", "settings", "demp"], "unknown recipe or task 'demp'; did you mean 'demo'?"),
     ],
 )
 def test_words_that_cannot_be_understood_are_named_on_one_line(words, said, unmask):

@@ -7,7 +7,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -34,12 +34,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def heard():
-    yield
-    console.set_quiet(False)
 
 
 def panel(display: Display, width: int = 80) -> str:
@@ -147,6 +141,7 @@ def test_the_final_table_is_a_result_and_goes_to_standard_output(capsys):
     assert err == ""
 
 
+@example([2.2250738585e-313, 0.0])
 @given(st.lists(st.floats(0, 100), max_size=500))
 def test_the_curve_is_never_wider_than_its_place_and_forgets_no_stretch(losses: list[float]):
     curve = Curve(points=10)

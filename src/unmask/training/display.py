@@ -57,9 +57,9 @@ class Curve:
         values = [sum(part) / len(part) for part in _grouped(self.values, group)]
         if not values:
             return ""
-        low, high = min(values), max(values)
-        scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-        return "".join(_BARS[round((value - low) * scale)] for value in values)
+        low = min(values)
+        span = max(values) - low or 1.0
+        return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
 
 
 class Display:
