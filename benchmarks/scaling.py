@@ -3,10 +3,11 @@
 law      sizes by tokens on one text: the runs that the law is fitted to
 other    some of them on another text: never fitted to, they say what an expected loss is worth elsewhere
 rules    batches and learning rates beside those that the rules give
-check    five sizes picked by hand, by the clock: 3 and 10 minutes each, with the machine to themselves
+check    `auto` and five sizes picked by hand, by the clock: 3 and 10 minutes each, with the machine to themselves
 
     python -m benchmarks.scaling --store stores/wiki-en                  the law's runs, an hour of two cores
     python -m benchmarks.scaling --store stores/docs --group other
+    python -m benchmarks.scaling_fit --store stores/wiki-en --other stores/docs      law.json, docs/scaling.md
     python -m benchmarks.scaling --store stores/wiki-en --group check
 
 Budgets of the first three are tokens, so other work on the machine costs time and changes no figure. A leg is a
@@ -69,6 +70,7 @@ def _planned(group: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for minutes in MINUTES:
             for layers, width in PICKED:
                 yield f"{layers}x{width}-{minutes}min", {"layers": layers, "width": width, "minutes": minutes}
+            yield f"auto-{minutes}min", {"auto": True, "minutes": minutes}
 
 
 def _by_tokens(layers: int, width: int, millions: float) -> tuple[str, dict[str, Any]]:
@@ -90,7 +92,7 @@ def trained(leg: Mapping[str, Any]) -> dict[str, Any]:
     from unmask import console
 
     console.set_quiet(True)
-    run = _run(leg)
+    run, expected = _decided(leg) if leg.get("auto") else (_run(leg), None)
     with tempfile.TemporaryDirectory() as folder:
         outcome = unmask.pretrain(run, Path(folder) / "run")
         records = (Path(folder) / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
@@ -100,9 +102,21 @@ def trained(leg: Mapping[str, Any]) -> dict[str, Any]:
         "width": run.architecture.width,
         "rows": run.training.batch_size,
         "seed": run.seed,
+        "expected": expected,
         **{figure: outcome.figures[figure] for figure in FIGURES},
         **{key: last[key] for key in ("step", "tokens", "seconds", "flops")},
     }
+
+
+def _decided(leg: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The run that recipe auto makes of a leg, and what it expects."""
+    from unmask.config import changed
+    from unmask.recipes.auto import auto
+    from unmask.scaling import choose
+
+    minutes, final = {"minutes": float(leg["minutes"])}, {"final_tokens": leg["final_tokens"]}
+    choice = choose(changed(auto(), data={"store": leg["store"]}, training=minutes, evaluation=final))
+    return choice.run, choice.record
 
 
 def _run(leg: Mapping[str, Any]) -> Any:
@@ -131,13 +145,13 @@ def _rows_by_clock(run: Any, size: Any) -> int:
     """The batch that the rule gives a size for the tokens it will read, by a measurement of the machine."""
     from unmask.scaling.candidates import Plan, paced
     from unmask.scaling.speed import Setup, measured
-    from unmask.stages import device_of
     from unmask.tokens.store import Store
+    from unmask.training.precision import chosen_device
 
     store = Store.open(run.data.store)
     evaluated = run.training.evaluations * run.evaluation.tokens
     plan = Plan(60 * run.training.minutes, run.data.row_length, store.count("tokens", "train"), evaluated)
-    return paced(size, measured(Setup.of(run, store, device_of(run.training))), plan)[0]
+    return paced(size, measured(Setup.of(run, store, chosen_device(run.training.device))), plan)[0]
 
 
 # ---------------------------------------------------------------- all legs

@@ -8,6 +8,7 @@ unmask.resume("runs/short")
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,8 @@ class Run:
     """names the run folder and the model card"""
     seed: int = 0
     """of the weights, the order of rows, and the masks"""
+    auto: bool = False
+    """size, batch and learning rates are still open: they are decided from the text, the minutes and the machine"""
     data: Data = section(Data)
     corpus: CorpusSettings = section(CorpusSettings)
     tokenizer: TokenizerSettings = section(TokenizerSettings)
@@ -107,6 +110,11 @@ class Run:
 
     def checked(self) -> Run:
         """Itself, when its sections fit each other; SettingError names the two that do not."""
+        require(
+            not self.auto,
+            "the size is still open where auto=true: unmask pretrain auto decides it, from Python "
+            "unmask.scaling.choose(run).run",
+        )
         require(
             self.data.source is not None or self.data.store is not None,
             "data.source=TEXTS (prepared first) or data.store=STORE (prepared before) is needed",
@@ -164,8 +172,15 @@ def settled(run: Run) -> Run:
     return run.checked()
 
 
-def pretrain(run: Run, to: str | Path | None = None, display: Display | None = None) -> Outcome:
+def pretrain(
+    run: Run,
+    to: str | Path | None = None,
+    display: Display | None = None,
+    expected: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Train a masked language model and leave it in `to`/model (default runs/<name>).
+
+    expected: what `unmask.scaling` expects of it (`Choice.record`); kept in run.json, its loss shown at the end.
 
     SettingError when the folder exists or the settings do not fit; Stopped when the run was asked to stop: it is saved,
     and `resume` goes on. Where nothing was trained because of a mistake, no folder is left in the way of the next try.
@@ -175,7 +190,7 @@ def pretrain(run: Run, to: str | Path | None = None, display: Display | None = N
 
     folder = Path(to or Path("runs") / run.name)
     with process_group() as me:
-        stages.started(settled(run), folder, me)
+        stages.started(settled(run), folder, me, {} if expected is None else {"expected": dict(expected)})
         try:
             return _until_stopped(folder, me, display)
         except UnmaskError as error:

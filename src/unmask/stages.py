@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -35,7 +36,7 @@ from unmask.training.checkpoint import newest
 from unmask.training.fit import Fit
 from unmask.training.memory import keep_large_blocks, peak_memory
 from unmask.training.parallel import together
-from unmask.training.precision import Masters, chosen_dtype
+from unmask.training.precision import Masters, chosen_device, chosen_dtype
 from unmask.training.schedules import Spent
 from unmask.training.settings import Training
 from unmask.training.throughput import peak_flops
@@ -77,21 +78,26 @@ class Trained(Protocol):
     def training(self) -> Training: ...
 
 
-def started(run: Trained, folder: Path, me: World) -> None:
-    """Make the run folder and write run.json, before anything else is done. A group that torchrun started again finds
-    its own run there and goes on with it."""
+def started(run: Trained, folder: Path, me: World, known: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Make the run folder and write run.json, with what is `known` of the run, before anything else is done. A group
+    that torchrun started again finds its own run there and goes on with it."""
     if me.first and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
         make_folder(folder)
-        _record(folder, run, _environment())
+        _record(folder, run, _environment() | dict(known))
     together()
 
 
-def make_folder(folder: Path) -> None:
-    """A new folder for a run; SettingError when there is something in it already or it cannot be made."""
+def require_free(folder: Path) -> None:
+    """SettingError when there is something in the folder of a new run already."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingError(
             f"{folder} exists already: go on with --resume {folder}, or take another folder with --to PATH"
         )
+
+
+def make_folder(folder: Path) -> None:
+    """A new folder for a run; SettingError when there is something in it already or it cannot be made."""
+    require_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()
@@ -217,26 +223,10 @@ def prepared(sources: list[str], corpus: CorpusSettings, tokenizer: TokenizerSet
 # ---------------------------------------------------------------- what it runs on, and what is trained
 
 
-def device_of(settings: Training) -> torch.device:
-    """Where these settings train: `auto` takes the first GPU when there is one; SettingError for a name that torch does
-    not know, or a device that it does not find."""
-    if settings.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(settings.device)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise SettingError(
-            f"training.device={settings.device}: torch {torch.__version__} finds no such device here; auto takes a GPU "
-            "where there is one, cpu always works"
-        ) from None
-    return device
-
-
 def machine(run: Trained, folder: Path, me: World) -> Machine:
     """The device, dtype and threads of a run: chosen and recorded once, taken from the record afterwards."""
     environment, settings = _recorded(folder), run.training
-    device = device_of(settings)
+    device = chosen_device(settings.device)
     recorded = environment.get("machine")
     if recorded is None:
         dtype = chosen_dtype(settings.precision, device)
@@ -372,10 +362,13 @@ def _card(
     from unmask.report.card import model_card
 
     begun = {"started from": run.start.model or run.start.vectors} if run.start.model or run.start.vectors else {}
+    expected = _recorded(fit.folder).get("expected")
+    hoped = {} if expected is None else {"loss expected before training": f"{expected['loss']:.3f}"}
     seen = begun | {
         "source": run.data.source or run.data.store,
         "tokens of training text": f"{store.count('tokens', 'train'):,}",
         "tokens trained on": f"{spent.tokens:,} in {spent.step:,} steps, {spent.seconds / 60:.1f} minutes",
+        **hoped,
     }
     return model_card(
         to_dict(run),

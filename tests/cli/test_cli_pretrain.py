@@ -31,7 +31,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list:
     """Training replaced by a record of what it was asked for."""
     asked: list = []
 
-    def pretrain(run, to, display=None):
+    def pretrain(run, to, display=None, expected=None):
         asked.append((run, to))
         return Outcome(Path(to), FIGURES, SAMPLES)
 
@@ -110,7 +110,7 @@ def test_a_dry_run_shows_every_setting_and_trains_nothing(trained, unmask, tmp_p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "which recipe? unmask pretrain RECIPE section.field=value (known: demo, modernbert"),
+        ([], "which recipe? unmask pretrain RECIPE section.field=value (known: auto, demo, modernbert"),
         (["training.steps=3"], "which recipe?"),
         (["dmo"], "unknown recipe 'dmo'; did you mean 'demo'?"),
         (["demo", "training.step=3"], "unknown setting 'training.step'; did you mean 'training.steps'?"),

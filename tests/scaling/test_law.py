@@ -77,9 +77,9 @@ def test_one_run_that_went_wrong_moves_the_law_little():
     assert root_mean_square([one for number, one in enumerate(off) if number != 5]) < 0.01
 
 
-@pytest.mark.slow
 def test_the_error_for_runs_left_out_is_that_of_the_noise():
-    assert 0.005 < root_mean_square(left_out(points(noise=0.01))) < 0.03
+    noisy = points(noise=0.01)
+    assert 0.005 < root_mean_square(left_out(noisy, fitted(noisy))) < 0.03
 
 
 def test_points_of_several_texts_lie_on_one_law_between_their_own_lines():

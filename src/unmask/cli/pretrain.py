@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NAME = "pretrain"
 EXAMPLES = examples(
     "unmask pretrain demo",
+    "unmask pretrain auto data.source=texts/ training.minutes=30",
     "unmask pretrain modernbert data.source=texts/ training.minutes=30 --to runs/a",
     "unmask pretrain runs/a/run.json training.steps=2000 seed=2 --to runs/b",
     "unmask pretrain runs/a data.source=other-texts/ training.minutes=30",
@@ -52,9 +53,12 @@ def command(
     run = resolved(words or [])
     folder = to or Path("runs") / run.name
     folder = next_free(folder) if again else folder
+    expected = None
+    if run.auto:
+        run, expected = decided(run, None if dry_run else folder)
     if dry_run:
         return plan(run, folder, as_json)
-    train(run, folder, as_json)
+    train(run, folder, as_json, expected)
 
 
 def resolved(words: list[str]) -> Run:
@@ -99,19 +103,38 @@ def _refuse_beside_resume(words: list[str] | None, to: Path | None, again: bool,
         raise SettingError("--resume goes on with a run as it was saved: give the run folder and nothing else")
 
 
-def train(run: Run | None, folder: Path, as_json: bool) -> None:
-    """Train a run into a folder, or go on with what is there when there is no run; then say what came of it."""
+def decided(run: Run, folder: Path | None) -> tuple[Run, dict[str, Any]]:
+    """Recipe auto with everything decided, and what is expected of it; shown before it starts in `folder`."""
+    from unmask.cli.choice import lines
+    from unmask.scaling import choose
+    from unmask.stages import require_free
+
+    if folder is not None:
+        require_free(folder)
+    choice = choose(run)
+    for line in lines(choice):
+        console.say(line)
+    return choice.run, choice.record
+
+
+def train(run: Run | None, folder: Path, as_json: bool, expected: Mapping[str, Any] | None = None) -> None:
+    """Train a run into a folder, or go on with what is there when there is no run; then say what came of it.
+
+    expected: what `unmask.scaling` expects of it, kept in run.json.
+    """
     from unmask.distributed import world
     from unmask.run import pretrain, resume
     from unmask.training.display import Display
 
     display = Display() if world().first else None
     try:
-        outcome = resume(folder, display) if run is None else pretrain(run, folder, display)
+        outcome = resume(folder, display) if run is None else pretrain(run, folder, display, expected)
     finally:
         if display is not None:
             display.close()
     if display is not None:
+        if expected is not None:
+            console.say(f"before training a loss of {expected['loss']:.2f} was expected")
         _report(outcome, as_json)
 
 

@@ -44,14 +44,16 @@ class Estimate:
 
 
 def estimates(tokens: int, vocabulary_size: int | None = None) -> list[Estimate]:
-    """Each recipe on a text of so many tokens; a recipe without budget of its own makes one pass.
+    """Each recipe on a text of so many tokens; a recipe without budget of its own makes one pass, `auto`, which is
+    decided when it is run, is left out.
 
     Without `vocabulary_size` the recipe's own is taken.
     """
     from unmask.recipes import RECIPES
 
-    peak = _peak()
-    return [_estimate(name, RECIPES.load(name)(), max(1, tokens), vocabulary_size, peak) for name in RECIPES]
+    peak, runs = _peak(), {name: RECIPES.load(name)() for name in RECIPES}
+    settled = {name: run for name, run in runs.items() if not run.auto}
+    return [_estimate(name, run, max(1, tokens), vocabulary_size, peak) for name, run in settled.items()]
 
 
 def operations_per_token(run: Any, vocabulary_size: int) -> tuple[float, int]:

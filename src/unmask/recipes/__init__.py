@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 RECIPES = Menu(
     "recipe",
     {
+        "auto": "unmask.recipes.auto:auto",
         "demo": "unmask.recipes.modernbert:demo",
         "modernbert": "unmask.recipes.modernbert:modernbert",
         "unmask": "unmask.recipes.unmask:unmask",

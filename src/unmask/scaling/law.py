@@ -97,18 +97,17 @@ def effective_tokens(tokens: Any, unique: Any) -> Any:
 # ---------------------------------------------------------------- fitting
 
 
-def fitted(points: Sequence[Point]) -> Law:
+def fitted(points: Sequence[Point], near: Law | None = None) -> Law:
     """The law under which the points are likeliest: Huber's loss of the difference of log losses, L-BFGS from many
-    starts (Hoffmann et al. 2022, section 3.3)."""
+    starts (Hoffmann et al. 2022, section 3.3), or from one law alone that is known to be near."""
     from scipy.optimize import minimize
 
-    columns = _columns(points)
+    columns, starts = _columns(points), list(product(*_STARTS)) if near is None else [astuple(near)]
     found = [
-        minimize(_misfit, start, columns, method="L-BFGS-B", bounds=_BOUNDS)
-        for start in ((floor, math.log(a), b, math.log(c), d) for floor, a, b, c, d in product(*_STARTS))
+        minimize(_misfit, (floor, math.log(a), b, math.log(c), d), columns, method="L-BFGS-B", bounds=_BOUNDS)
+        for floor, a, b, c, d in starts
     ]
-    best = min(found, key=lambda result: result.fun).x
-    return _law(best)
+    return _law(min(found, key=lambda result: result.fun).x)
 
 
 def _law(numbers: np.ndarray) -> Law:
@@ -133,10 +132,11 @@ def residuals(law: Law, points: Sequence[Point]) -> list[float]:
     return [float(point.loss - law.loss(point.scale, point.lines)) for point in points]
 
 
-def left_out(points: Sequence[Point]) -> list[float]:
-    """Loss of each point minus what the law fitted to all others expects of it, in nats."""
+def left_out(points: Sequence[Point], law: Law) -> list[float]:
+    """Loss of each point minus what the law fitted to all others expects of it, in nats. law: that of all points."""
     return [
-        residuals(fitted([*points[:number], *points[number + 1 :]]), [point])[0] for number, point in enumerate(points)
+        residuals(fitted([*points[:number], *points[number + 1 :]], near=law), [point])[0]
+        for number, point in enumerate(points)
     ]
 
 

@@ -17,6 +17,22 @@ from torch import Tensor, nn
 from unmask.errors import SettingError
 
 
+def chosen_device(setting: str) -> torch.device:
+    """The device to compute on: "auto" takes the first GPU when there is one; SettingError for a name that torch does
+    not know, or a device that it does not find."""
+    if setting == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(setting)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise SettingError(
+            f"training.device={setting}: torch {torch.__version__} finds no such device here; auto takes a GPU "
+            "where there is one, cpu always works"
+        ) from None
+    return device
+
+
 def chosen_dtype(setting: str, device: torch.device) -> torch.dtype:
     """The dtype to compute in: "auto" takes bf16 where the processor multiplies it natively, else float32."""
     if setting == "auto":

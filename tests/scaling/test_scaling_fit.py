@@ -1,0 +1,83 @@
+"""`benchmarks/scaling_fit.py`: from the files of legs to law.json and the page; and the law.json that is there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from benchmarks import scaling_fit
+
+from unmask.scaling.fit import FILE, known
+from unmask.scaling.law import Law, Lines, Scale
+
+TRUE = Law(floor=-1.2, size_cost=0.35, size_power=0.4, token_cost=0.9, token_power=0.45)
+LINES = Lines(7.3, 6.0)
+SIZES = {(2, 128): 344_064, (4, 192): 1_511_424, (6, 256): 3_997_696}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """What is fitted to the files of legs on two stores; they obey one law, but for 0.3 nats on the second."""
+    folder = tmp_path_factory.mktemp("legs")
+    write_legs(folder)
+    text = {"tokens": 10**9, **LINES._asdict()}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(scaling_fit, "FOLDER", folder)
+        patched.setattr(scaling_fit, "described", lambda store: {"name": store.rpartition("/")[2], **text})
+        return scaling_fit.fitted("stores/wiki", "stores/docs")
+
+
+def write_legs(folder):
+    for group, store in (("law", "wiki"), ("other", "docs")):
+        for (layers, width), parameters in SIZES.items():
+            for tokens in (1_000_000, 2_000_000, 4_000_000):
+                loss = float(TRUE.loss(Scale(parameters, tokens, 10**9), LINES)) + 0.3 * (group == "other")
+                result = {"layers": layers, "width": width, "rows": 32, "seed": 0, "tokens": tokens, "loss": loss}
+                path = folder / f"{group}-{store}-{layers}x{width}-{tokens}.json"
+                path.write_text(json.dumps({"commit": "c", "result": result}))
+
+
+def test_the_law_is_fitted_to_the_legs_of_one_text_and_tried_on_the_other(data):
+    assert data["error"]["fitted"] < 0.005
+    assert data["error"]["left_out"] < 0.05
+    assert data["error"]["other"] == pytest.approx(0.3, abs=0.01)
+    assert [run["parameters"] for run in data["runs"]] == sorted(3 * list(SIZES.values()))
+    assert json.loads(json.dumps(data)) == data
+    law = Law(**data["law"])
+    for run in data["runs"]:
+        assert run["expected"] == pytest.approx(run["loss"], abs=0.01)
+        assert law.loss(Scale(run["parameters"], run["tokens"], 10**9), LINES) == pytest.approx(
+            run["expected"], abs=1e-3
+        )
+
+
+def test_a_page_keeps_its_words_and_gets_every_run(data):
+    part = scaling_fit.tables(data)
+    page = f"words\n{scaling_fit.BEGIN}old{scaling_fit.END}more words\n"
+    written = scaling_fit.written(page, part)
+    assert written.startswith("words\n")
+    assert written.endswith("more words\n")
+    assert "old" not in written
+    assert scaling_fit.written(written, part) == written
+    assert sum(line.startswith(("| 2x128 ", "| 4x192 ", "| 6x256 ")) for line in part.splitlines()) == 18
+
+
+def test_a_store_without_legs_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(scaling_fit, "FOLDER", tmp_path)
+    monkeypatch.setattr(scaling_fit, "described", lambda store: {})
+    with pytest.raises(SystemExit, match="no legs of stores/zh"):
+        scaling_fit.fitted("stores/zh", None)
+
+
+def test_the_law_of_the_package_expects_what_its_table_says():
+    data, law = json.loads(FILE.read_text()), known().law
+    lines = Lines(data["text"]["unigram"], data["text"]["ngram"])
+    for run in data["runs"]:
+        expected = law.loss(Scale(run["parameters"], run["tokens"], data["text"]["tokens"]), lines)
+        assert run["expected"] == pytest.approx(float(expected), abs=1e-3)
+    assert known().error == max(data["error"]["left_out"], data["error"].get("other", 0.0))
+
+
+def test_the_page_shows_the_law_of_the_package():
+    page = (scaling_fit.DOCS / "scaling.md").read_text(encoding="utf-8")
+    assert scaling_fit.written(page, scaling_fit.tables(json.loads(FILE.read_text()))) == page
