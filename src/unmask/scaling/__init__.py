@@ -117,8 +117,8 @@ def _checked(run: Run) -> float:
 
     require(
         world().size == 1,
-        "recipe auto is decided by one process: unmask pretrain auto --dry-run --json > run.json ..., then torchrun "
-        "with run.json",
+        "recipe auto is decided by one process: keep its run with --dry-run --json > run.json, then give run.json to "
+        "torchrun",
     )
     asked = {path: value for path, value, _ in described(run) if path.startswith(CHOSEN)}
     for path, value, _ in described(Run()):
