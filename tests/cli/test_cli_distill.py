@@ -49,7 +49,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Run, Path]]:
     """Training replaced by a record of what it was asked for."""
     asked: list[tuple[Run, Path]] = []
 
-    def pretrain(run, to, display=None):
+    def pretrain(run, to, display=None, expected=None):
         asked.append((run, to))
         return Outcome(Path(to), {"loss": 1.0, "masked_tokens": 3}, [])
 
