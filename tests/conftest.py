@@ -1,6 +1,7 @@
 """Every test runs as on a plain machine: offline, one thread a process, no settings of the user's terminal."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -25,6 +26,27 @@ def heard():
     yield
     if console := sys.modules.get("unmask.console"):
         console.set_quiet(False)
+
+
+class StopAt:
+    """Watches a run and asks it to stop, as Ctrl-C does, once a step is done."""
+
+    def __init__(self, step):
+        self.at = step
+
+    def start(self, *given, **settings): ...
+    def evaluation(self, *given): ...
+    def message(self, text): ...
+
+    def step(self, record):
+        if record["step"] == self.at:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def stop_at():
+    """`stop_at(7)` is a watcher that stops a run at step 7."""
+    return StopAt
 
 
 def pytest_collection_modifyitems(items):

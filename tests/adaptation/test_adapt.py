@@ -99,12 +99,12 @@ def test_the_same_call_again_returns_what_was_measured(extended_run, place, monk
         adapt(place.before, place.new, "run", [*settings, "seed=9"], replay=place.old, new_tokens=15)
 
 
-def test_a_stopped_adaptation_goes_on_with_the_same_call(place, tmp_path, stopping):
+def test_a_stopped_adaptation_goes_on_with_the_same_call(place, tmp_path, stop_at):
     texts = prepare(
         [place.new], tmp_path / "s", tokenizer=TokenizerSettings(folder=f"{place.before}/model"), progress=False
     )
     with pytest.raises(Stopped, match="stopped at step 5, which is saved; go on with the same command"):
-        adapt(place.before, texts.folder, "parts", SHORT, display=stopping(5))
+        adapt(place.before, texts.folder, "parts", SHORT, display=stop_at(5))
     parts = adapt(place.before, texts.folder, "parts", SHORT)
     whole = adapt(place.before, texts.folder, "whole", SHORT)
     assert parts.gain["new"] == whole.gain["new"]
@@ -116,26 +116,6 @@ def test_a_stopped_adaptation_goes_on_with_the_same_call(place, tmp_path, stoppi
     assert run.optimizer.learning_rate == pytest.approx(0.3 * peak)
     assert run.training.schedule.multiplier(0.0) < 0.1 < 1 == run.training.schedule.multiplier(0.1)  # warmed up again
     assert whole.gain["old"]["before"]["masked_tokens"] == parts.gain["old"]["before"]["masked_tokens"] > 0
-
-
-@pytest.fixture
-def stopping():
-    """`stopping(5)` watches a run and stops it at step 5."""
-    import signal
-
-    class StopAt:
-        def __init__(self, step):
-            self.at = step
-
-        def start(self, *given, **settings): ...
-        def evaluation(self, *given): ...
-        def message(self, text): ...
-
-        def step(self, record):
-            if record["step"] == self.at:
-                signal.raise_signal(signal.SIGTERM)
-
-    return StopAt
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_trained(place, tmp_path):

@@ -70,7 +70,7 @@ def test_rates_that_move_or_are_drawn_count_by_their_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.2, "1 seconds"), (90, "90 seconds"), (600, "10.0 minutes"), (10**5, "27.8 hours")]
+    ("seconds", "shown"), [(0.2, "1 second"), (90, "90 seconds"), (600, "10.0 minutes"), (10**5, "27.8 hours")]
 )
 def test_durations_are_shown_in_the_unit_of_a_person(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown

@@ -2,7 +2,6 @@
 
 import json
 import random
-import signal
 
 import pytest
 import torch
@@ -164,24 +163,3 @@ def reading(count, seed):
         start = context.index(answer) if answer else 0
         answers = [{"text": answer, "answer_start": start}] if answer else []
         yield {"question": kind, "context": context, "answers": answers}
-
-
-class StopAt:
-    """Watches a run and asks it to stop once a step is done, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.at = step
-
-    def start(self, *given, **settings): ...
-    def evaluation(self, *given): ...
-    def message(self, text): ...
-
-    def step(self, record):
-        if record["step"] == self.at:
-            signal.raise_signal(signal.SIGTERM)
-
-
-@pytest.fixture
-def stop_at():
-    """stop_at(13) asks a run to stop after step 13."""
-    return StopAt

@@ -1,7 +1,6 @@
 """A small store of a made-up language that a tiny model can learn in seconds, and a run over it."""
 
 import random
-import signal
 
 import numpy as np
 import pytest
@@ -48,27 +47,6 @@ def run(store):
         architecture=ModernBert(layers=2, width=32, heads=2, feedforward=48, positions=64),
         training={"steps": 12, "batch_size": 16, "precision": "fp32", "threads": 1, "evaluations": 2},
     )
-
-
-class StopAt:
-    """Watches a run and asks it to stop, as Ctrl-C does, once a step is done."""
-
-    def __init__(self, step):
-        self.at = step
-
-    def start(self, *given, **settings): ...
-    def evaluation(self, *given): ...
-    def message(self, text): ...
-
-    def step(self, record):
-        if record["step"] == self.at:
-            signal.raise_signal(signal.SIGTERM)
-
-
-@pytest.fixture
-def stop_at():
-    """`stop_at(7)` is a watcher that stops a run at step 7."""
-    return StopAt
 
 
 @pytest.fixture

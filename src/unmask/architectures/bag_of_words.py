@@ -15,9 +15,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from unmask.config import require
 from unmask.layers.heads import PredictionHead
 from unmask.layers.norms import Norm
+from unmask.layers.sizes import check_sizes
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ class Cbow:
     layers: ClassVar = 0
 
     def __post_init__(self) -> None:
-        for name in ("width", "window", "positions"):
-            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
+        check_sizes(self, "width", "window", "positions")
 
     def build(self, vocabulary_size: int) -> BagOfWords:
         """The encoder with random weights (seed torch first)."""

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from unmask.config import require
 from unmask.layers.attention import SelfAttention, at, visibility
 from unmask.layers.feedforward import FeedForward
 from unmask.layers.heads import BertHead
@@ -21,6 +20,7 @@ from unmask.layers.neighbours import OFFSETS, looking, unmoved, waved_heads
 from unmask.layers.norms import ShiftedNorm
 from unmask.layers.positions import WAVE, sinusoids, wave_frequencies
 from unmask.layers.prefix import LayerMemory, PrefixView
+from unmask.layers.sizes import check_heads, check_sizes
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,8 @@ class Bert:
     takes_view: ClassVar = True
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "feedforward", "positions", "types"):
-            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
-        require(
-            self.width % self.heads == 0,
-            f"architecture.heads={self.heads}: must divide architecture.width={self.width}",
-        )
+        check_sizes(self, "layers", "width", "heads", "feedforward", "positions", "types")
+        check_heads(self.heads, self.width)
 
     def build(self, vocabulary_size: int, embedding_width: int | None = None) -> BertEncoder:
         """The encoder with random weights (seed torch first); with an embedding_width its embeddings have so many

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from unmask.config import require
 from unmask.layers.attention import SelfAttention, Visible, at, nearby, visibility
 from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.heads import PredictionHead
@@ -21,6 +20,7 @@ from unmask.layers.neighbours import OFFSETS, looking, turned_heads
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
 from unmask.layers.prefix import LayerMemory, PrefixView
+from unmask.layers.sizes import check_heads, check_sizes
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,8 @@ class ModernBert:
     takes_view: ClassVar = True
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "feedforward", "window", "global_every", "positions"):
-            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
-        require(
-            self.width % (2 * self.heads) == 0,
-            f"architecture.heads={self.heads}: must divide architecture.width={self.width} into an even number",
-        )
+        check_sizes(self, "layers", "width", "heads", "feedforward", "window", "global_every", "positions")
+        check_heads(self.heads, self.width, rotary=True)
 
     def build(self, vocabulary_size: int, embedding_width: int | None = None) -> ModernBertEncoder:
         """The encoder with random weights (seed torch first); with an embedding_width its embeddings have so many

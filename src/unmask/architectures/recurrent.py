@@ -17,6 +17,7 @@ from unmask.layers.heads import PredictionHead
 from unmask.layers.linear import projection
 from unmask.layers.norms import Norm
 from unmask.layers.recurrent import Recurrence, row_lengths
+from unmask.layers.sizes import check_sizes
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class _Recurrent:
     cell: ClassVar[type[nn.LSTM] | type[nn.GRU]]
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "state", "positions"):
-            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
+        check_sizes(self, "layers", "width", "state", "positions")
         require(0 <= self.dropout < 1, f"architecture.dropout={self.dropout}: from 0 up to 1 is needed")
 
     def build(self, vocabulary_size: int, embedding_width: int | None = None) -> RecurrentEncoder:

@@ -23,6 +23,7 @@ from unmask.layers.linear import projection
 from unmask.layers.norms import ShiftedNorm
 from unmask.layers.positions import SinusoidalPositions
 from unmask.layers.prefix import LayerMemory, PrefixView
+from unmask.layers.sizes import check_heads, check_sizes
 from unmask.menu import unknown
 
 NORMS, POSITION_KINDS = ("post", "pre"), ("sinusoidal", "learned")
@@ -52,12 +53,8 @@ class Transformer:
     takes_view: ClassVar = True
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "feedforward", "positions"):
-            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
-        require(
-            self.width % self.heads == 0,
-            f"architecture.heads={self.heads}: must divide architecture.width={self.width}",
-        )
+        check_sizes(self, "layers", "width", "heads", "feedforward", "positions")
+        check_heads(self.heads, self.width)
         for name, known in (("norm", NORMS), ("position_kind", POSITION_KINDS)):
             value = getattr(self, name)
             require(value in known, f"architecture.{name}: {unknown(name, value, list(known))}")

@@ -27,6 +27,7 @@ from unmask.layers.normed_attention import NormedAttention
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles
 from unmask.layers.prefix import LayerMemory, PrefixView
+from unmask.layers.sizes import check_heads, check_sizes
 from unmask.menu import unknown
 
 FEEDFORWARDS = {"squared": SquaredFeedForward, "gated": GatedFeedForward}
@@ -73,12 +74,8 @@ class Unmask:
     global_theta: ClassVar = 160_000.0
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "feedforward", "window", "global_every", "positions"):
-            require(getattr(self, name) > 0, f"architecture.{name}={getattr(self, name)}: at least 1 is needed")
-        require(
-            self.width % (2 * self.heads) == 0,
-            f"architecture.heads={self.heads}: must divide architecture.width={self.width} into an even number",
-        )
+        check_sizes(self, "layers", "width", "heads", "feedforward", "window", "global_every", "positions")
+        check_heads(self.heads, self.width, rotary=True)
         known = list(FEEDFORWARDS)
         require(self.activation in known, f"architecture.activation: {unknown('activation', self.activation, known)}")
         most = (self.layers + 1) // 2

@@ -84,7 +84,8 @@ def duration(seconds: float) -> str:
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{max(1, round(seconds))} seconds"
+    whole = max(1, round(seconds))
+    return f"{whole} second{'s' if whole > 1 else ''}"
 
 
 def _estimate(name: str, run: Any, tokens: int, vocabulary_size: int | None, peak: float) -> Estimate:
@@ -103,10 +104,8 @@ def _estimate(name: str, run: Any, tokens: int, vocabulary_size: int | None, pea
 
 
 def _peak() -> float:
-    import torch
-
-    from unmask.training.precision import chosen_dtype
+    from unmask.training.precision import chosen_device, chosen_dtype
     from unmask.training.throughput import peak_flops
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device("auto")
     return peak_flops(device, chosen_dtype("auto", device))

@@ -23,6 +23,7 @@ from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.neighbours import OFFSETS, turned_heads
 from unmask.layers.norms import Norm
 from unmask.layers.positions import Angles, angles
+from unmask.layers.sizes import check_heads
 from unmask.objectives.masked_language_modeling import MaskedObjective, by_row
 
 MOST_LAYERS = 4
@@ -56,7 +57,7 @@ class MaskedAutoencoding:
             "and 4, or leave both at 0 to take the encoder's",
         )
         if width:
-            _check_heads(width, heads)
+            check_heads(heads, width, rotary=True, prefix="objective.decoder_")
 
     def build(
         self, encoder: Any, vocabulary_size: int, token_counts: Tensor | None = None, mask_id: int | None = None
@@ -103,7 +104,7 @@ class AutoencoderObjective(MaskedObjective):
         super().__init__(encoder, vocabulary_size, token_counts)
         assert encoder.config.packed_rows  # Run.checked refuses those that do not honour positions
         heads, width = settings.decoder_heads or encoder.config.heads, settings.decoder_width or encoder.width
-        _check_heads(width, heads)
+        check_heads(heads, width, rotary=True, prefix="objective.decoder_")
         self.decoder = Decoder(settings.decoder_layers, encoder.width, width, heads)
         if not self.decoder.mask.is_meta:  # transformers builds models without numbers before it loads them
             self.decoder.look_around(_some_hidden(encoder, vocabulary_size))
@@ -248,10 +249,3 @@ def _some_hidden(encoder: Any, vocabulary_size: int) -> Tensor:
     tokens = torch.randint(vocabulary_size, (8, min(64, encoder.config.positions)))
     positions = torch.arange(tokens.shape[1]).expand_as(tokens)
     return encoder(tokens, torch.ones_like(tokens), positions).flatten(0, 1)
-
-
-def _check_heads(width: int, heads: int) -> None:
-    require(
-        width % (2 * heads) == 0,
-        f"objective.decoder_heads={heads}: must divide objective.decoder_width={width} into an even number",
-    )

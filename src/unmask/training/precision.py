@@ -25,7 +25,7 @@ def chosen_device(setting: str) -> torch.device:
     try:
         device = torch.device(setting)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError):
         raise SettingError(
             f"training.device={setting}: torch {torch.__version__} finds no such device here; auto takes a GPU "
             "where there is one, cpu always works"
