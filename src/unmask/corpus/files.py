@@ -9,6 +9,7 @@ import io
 import lzma
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -42,60 +43,65 @@ class _Metered(io.FileIO):
         return data
 
 
-class _Zstandard(io.RawIOBase):
+class _Converted(io.RawIOBase, ABC):
+    """The bytes of a stream as something else: what a block of them becomes is `_block`'s to say."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source, self._left = source, b""
+
+    @abstractmethod
+    def _block(self) -> bytes | None:
+        """The next bytes, which may be none yet; None at the end."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        while not self._left and (block := self._block()) is not None:
+            self._left = block
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Zstandard(_Converted):
     """Zstandard frames one after another; a stream cut short is an error, not an end."""
 
     def __init__(self, source: BinaryIO) -> None:
         import zstandard
 
-        self._source, self._new = source, zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj
-        self._frame, self._inside, self._left = self._new(), False, b""
+        super().__init__(source)
+        self._new = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj
+        self._frame, self._inside = self._new(), False
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            data = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frame, self._inside = self._new(), False
-            data = data or self._source.read(1 << 16)
-            if not data:
-                if self._inside:
-                    raise EOFError("compressed file ended before the end-of-stream marker was reached")
-                return 0
-            self._left, self._inside = self._frame.decompress(data), True
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
-        return count
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+    def _block(self) -> bytes | None:
+        data = self._frame.unused_data if self._frame.eof else b""
+        if self._frame.eof:
+            self._frame, self._inside = self._new(), False
+        data = data or self._source.read(1 << 16)
+        if not data and self._inside:
+            raise EOFError("compressed file ended before the end-of-stream marker was reached")
+        if not data:
+            return None
+        self._inside = True
+        return self._frame.decompress(data)
 
 
-class _Recoded(io.RawIOBase):
+class _Recoded(_Converted):
     """The bytes of a stream in another encoding, as UTF-8."""
 
     def __init__(self, source: BinaryIO, encoding: str) -> None:
-        self._source, self._decoder, self._left = source, codecs.getincrementaldecoder(encoding)(), b""
+        super().__init__(source)
+        self._decoder = codecs.getincrementaldecoder(encoding)()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            data = self._source.read(1 << 16)
-            self._left = self._decoder.decode(data, final=not data).encode("utf-8", "surrogatepass")
-            if not data:
-                break
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
-        return count
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+    def _block(self) -> bytes | None:
+        data = self._source.read(1 << 16)
+        made = self._decoder.decode(data, final=not data).encode("utf-8", "surrogatepass")
+        return made if data or made else None
 
 
 def compression(path: str | Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unmask.report.curves import COLOURS, FAINT, GRID, INK, apart, axis_unit, read_metrics, series
+from unmask.report.curves import COLOURS, FAINT, apart, axis_unit, dress, read_metrics, series
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Seconds and losses (n,), (n,)."""
@@ -46,7 +46,7 @@ def plot_losses(
     factor, label = axis_unit("seconds", max(float(xs[-1]) for some in drawn.values() for xs, _ in some))
     ends = [_draw(axes, number, some, factor) for number, some in enumerate(drawn.values())]
     _draw_lines(axes, lines)
-    _dress(axes, label, title)
+    dress(axes, label, "validation loss, nats per masked token", title)
     _name(axes, list(drawn), ends)
     to.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(to, metadata={"Software": "unmask"})
@@ -85,18 +85,6 @@ def _draw_lines(axes: Any, lines: Mapping[str, float]) -> None:
             textcoords="offset points", ha="right", va="bottom", color=FAINT, fontsize=8.5, zorder=4,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
         )  # fmt: skip
-
-
-def _dress(axes: Any, label: str, title: str) -> None:
-    axes.set_xlabel(label, color=INK)
-    axes.set_ylabel("validation loss, nats per masked token", color=INK)
-    axes.set_title(title, loc="left", color=INK, fontweight="bold")
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
-    axes.set_xlim(left=0)
 
 
 def _name(axes: Any, names: Sequence[str], ends: Sequence[tuple[float, float]]) -> None:

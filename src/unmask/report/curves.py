@@ -228,21 +228,26 @@ def _dress(axes: Any, drawn: Sequence[Curves], label: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_xlabel(label, color=INK)
-    axes.set_ylabel(_loss(drawn), color=INK)
-    axes.set_title(drawn[0].name if len(drawn) == 1 else "Learning curves", loc="left", color=INK, fontweight="bold")
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
-    axes.set_xlim(left=0)
+    dress(axes, label, _loss(drawn), drawn[0].name if len(drawn) == 1 else "Learning curves")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=label == "steps"))
     colour = COLOURS[0] if len(drawn) == 1 else INK
     key = [Line2D([], [], color=colour, linewidth=1.0, alpha=0.75, label="training")]
     if any(len(each.validation) for each in drawn):
         key.append(Line2D([], [], color=colour, linewidth=1.8, marker="o", markersize=5, label="validation"))
     axes.legend(handles=key, frameon=False, fontsize=9, labelcolor=INK, loc="best")
+
+
+def dress(axes: Any, across: str, up: str, title: str) -> None:
+    """Name the axes and the picture, with nothing drawn but lines to read heights by."""
+    axes.set_xlabel(across, color=INK)
+    axes.set_ylabel(up, color=INK)
+    axes.set_title(title, loc="left", color=INK, fontweight="bold")
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(FAINT)
+    axes.set_xlim(left=0)
 
 
 def apart(values: Sequence[float], distance: float) -> list[float]:

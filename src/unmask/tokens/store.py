@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
+from unmask import sealed
 from unmask.errors import DataError
 from unmask.menu import unknown
 from unmask.tokens.tokenizer import Tokenizer
@@ -206,17 +207,8 @@ def _check_file(path: Path, entry: Mapping[str, Any], *, hashed: bool) -> None:
     if size != entry["size"]:
         how = "is cut short" if size < entry["size"] else "was altered"
         raise DataError(f"{path} {how} ({size:,} of {entry['size']:,} bytes); {_PREPARE_AGAIN}")
-    if hashed and hash_of(path) != entry["xxh3"]:
+    if hashed and sealed.hashed(path) != entry["xxh3"]:
         raise DataError(f"{path} was altered (its hash differs); {_PREPARE_AGAIN}")
-
-
-def hash_of(path: Path) -> str:
-    """The XXH3 hash (128 bits) of a file."""
-    state = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            state.update(block)
-    return state.hexdigest()
 
 
 def fingerprint_of(manifest: Mapping[str, Any]) -> str:

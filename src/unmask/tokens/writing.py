@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unmask import sealed
 from unmask.tokens.store import (
     FORMAT,
     MANIFEST,
@@ -27,7 +28,6 @@ from unmask.tokens.store import (
     VERSION,
     Store,
     fingerprint_of,
-    hash_of,
 )
 from unmask.tokens.tokenizer import Tokenizer
 
@@ -203,4 +203,4 @@ def write_last(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def _entry(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "xxh3": hash_of(path)}
+    return {"size": path.stat().st_size, "xxh3": sealed.hashed(path)}
