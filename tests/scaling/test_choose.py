@@ -85,8 +85,8 @@ def test_the_expectation_is_kept_in_run_json_and_in_the_card(run, known, tmp_pat
     ("settings", "said"),
     [
         (["training.minutes=none"], "recipe auto trains by the clock: training.minutes=30 is needed"),
-        (["training.minutes=none", "training.steps=9"], "training.minutes=30 is needed, and no other budget"),
-        (["training.tokens=9"], "set the others to none"),
+        (["training.steps=9"], "training.minutes=30 is needed, and no other budget"),
+        (["training.minutes=9", "training.tokens=9"], "set the others to none"),
         (["training.minutes=0.2"], "training.minutes=0.2: recipe auto needs 1 at least"),
         (["architecture.layers=8"], "architecture.layers=8: recipe auto decides it; leave it out, or"),
         (["architecture=bert"], "architecture=bert: recipe auto decides it"),

@@ -213,7 +213,7 @@ def test_what_is_missing_is_said():
 
 
 def test_a_run_that_is_stopped_beside_its_training_says_how_to_go_on_and_does(tuning, tmp_path, monkeypatch):
-    run = tuning("bert", "classification", "training.steps=1", "training.epochs=none", "training.evaluations=1")
+    run = tuning("bert", "classification", "training.steps=1", "training.evaluations=1")
     with monkeypatch.context() as patch:
         patch.setattr(finetuning, "publish", lambda *given: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Stopped, match=r"stopped before its end; go on with: unmask finetune --resume .*run$"):

@@ -70,7 +70,7 @@ def test_a_seed_draws_the_same_weights_and_another_seed_others(folder_of):
 
 
 def test_a_run_from_random_weights_says_so_and_comes_to_other_weights(tuning, tmp_path, capsys):
-    steps = ("training.steps=2", "training.epochs=none", "training.evaluations=1")
+    steps = ("training.steps=2", "training.evaluations=1")
     first = finetune(tuning("modernbert", "classification", "start=random", *steps), tmp_path / "random")
     assert "all weights start at random" in capsys.readouterr().err
     other = finetune(tuning("modernbert", "classification", *steps), tmp_path / "pretrained")

@@ -195,7 +195,7 @@ def test_tensorboard_gets_the_same_figures(run, tmp_path):
     ("settings", "words"),
     [
         (["training.steps=none"], "one of steps, epochs, tokens, minutes, flops is needed, none given"),
-        (["training.minutes=5"], "steps and minutes given; set the others to none"),
+        (["training.steps=3", "training.minutes=5"], "steps and minutes given; set the others to none"),
         (["training.steps=0"], r"training\.steps=0: more than 0"),
         (["data.row_length=128"], "longer than the model's 64 positions: lower it, or raise architecture.positions"),
         (["data.store=none"], r"data\.source=TEXTS \(prepared first\) or data\.store=STORE"),

@@ -1,11 +1,15 @@
 """Schedules as functions of the share of the budget that is spent."""
 
+from dataclasses import make_dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unmask.config import overridden
 from unmask.errors import SettingError
 from unmask.training.schedules import SCHEDULES, Budget, Cosine, Linear, Spent, Trapezoid, ramped
+from unmask.training.settings import Training
 
 
 @pytest.mark.parametrize("name", list(SCHEDULES))
@@ -25,6 +29,21 @@ def test_the_trapezoid_by_hand():
 def test_linear_and_cosine_by_hand():
     assert Linear(warmup=0.0).multiplier(0.25) == pytest.approx(0.75)
     assert Cosine(warmup=0.0).multiplier(0.5) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "budget"),
+    [
+        ([], Budget(epochs=3.0)),
+        (["training.minutes=5"], Budget(minutes=5.0)),
+        (["training.epochs=2"], Budget(epochs=2.0)),
+        (["training.minutes=none", "training.batch_size=8"], Budget(epochs=3.0)),
+        (["training.epochs=none", "training.steps=4"], Budget(steps=4)),
+    ],
+)
+def test_a_budget_that_is_assigned_takes_the_place_of_the_one_that_was_there(assigned, budget):
+    start = make_dataclass("Start", [("training", Training, Training(epochs=3.0))], frozen=True)()
+    assert overridden(start, assigned).training.budget == budget
 
 
 def test_a_budget_is_one_of_five():

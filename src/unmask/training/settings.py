@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from unmask.config import choice, require
@@ -60,6 +60,12 @@ class Training:
             require(0 <= value <= 1, f"training.{name}={value}: a share from 0 to 1 is needed")
         require(self.clip >= 0, f"training.clip={self.clip}: 0 (never) or more is needed")
         require(self.evaluations >= 0, f"training.evaluations={self.evaluations}: 0 or more is needed")
+
+    def completed(self, names: set[str]) -> Training:
+        """A budget that is assigned takes the place of the one that a recipe or a task has."""
+        budgets = {field.name for field in fields(Budget)}
+        given = any(getattr(self, name) is not None for name in budgets & names)
+        return replace(self, **dict.fromkeys(budgets - names)) if given else self
 
     @property
     def budget(self) -> Budget:
