@@ -2,6 +2,7 @@
 
 nothing                `python -c pass`, the floor
 help, list             `unmask --help`, `unmask list`
+verb-help              `unmask pretrain --help`
 import-transformers    `python -c "import transformers"`
 transformers, accelerate   their `--help`, where they are installed
 
@@ -23,10 +24,11 @@ COMMANDS = {
     "nothing": ["-c", "pass"],
     "help": ["-c", OURS, "--help"],
     "list": ["-c", OURS, "list"],
+    "verb-help": ["-c", OURS, "pretrain", "--help"],
     "import-transformers": ["-c", "import transformers"],
 }
 SCRIPTS = ("transformers", "accelerate")
-TARGETS = {"help": 0.3, "list": 0.5}
+TARGETS = {"help": 0.3, "list": 0.5, "verb-help": 0.5}
 """Seconds that a start may take."""
 STARTS = 10
 

@@ -13,7 +13,8 @@ from unmask.adaptation import adapt
 from unmask.adaptation.gain import compared, kept
 from unmask.cli import main
 from unmask.errors import DataError, ModelError, SettingError, Stopped
-from unmask.evaluation import make_blanks, score_blanks
+from unmask.evaluation.blanks import make_blanks
+from unmask.evaluation.masked import score_blanks
 from unmask.run import saved
 from unmask.tokens.build import prepare
 from unmask.tokens.training import TokenizerSettings

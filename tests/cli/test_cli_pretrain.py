@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import unmask.run
-from unmask.cli.pretrain import next_free, question, resolved
+from unmask.cli.options import filling, question
+from unmask.cli.pretrain import next_free, resolved
 from unmask.errors import SettingError
 from unmask.stages import Outcome
 
@@ -46,7 +47,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list:
 
 
 def test_a_recipe_is_trained_with_the_settings_behind_it(trained, unmask):
-    code, _, _ = unmask("pretrain", "demo", "training.minutes=none", "training.steps=7", "seed=3")
+    code, _, _ = unmask("pretrain", "demo", "training.steps=7", "seed=3")
     (run, folder), *others = trained
     assert (code, others) == (0, [])
     assert (run.name, run.seed, run.training.steps, run.training.minutes) == ("demo", 3, 7, None)
@@ -136,6 +137,15 @@ def test_the_question_at_the_end_survives_the_shell():
     samples = [("It's a ___ of $HOME and `ls`.", ""), ("word " * 100, "")]
     assert shlex.split(question(samples)) == ["It's a ___ of $HOME and `ls`."]
     assert "[MASK]" in question([])
+
+
+def test_a_run_is_asked_a_sentence_it_was_judged_by_and_a_stranger_one_of_ours(tmp_path):
+    (tmp_path / "model").mkdir()
+    samples = [["今天[MASK]气很好。", "今天天气很好。"]]
+    (tmp_path / "model" / "figures.json").write_text(json.dumps({"figures": {}, "samples": samples}))
+    for name in (tmp_path, tmp_path / "model"):
+        assert filling(name) == f'unmask fill {name} "今天[MASK]气很好。"'
+    assert filling("bert-base-uncased") == 'unmask fill bert-base-uncased "A day of [MASK] and ___."'
 
 
 def test_a_recipe_is_needed_for_its_settings():

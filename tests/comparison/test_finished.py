@@ -8,7 +8,8 @@ from unmask.comparison import compare_models
 from unmask.comparison.finished import explained, some_sentences, table_rows, word_answers
 from unmask.corpus.documents import Document
 from unmask.errors import DataError, SettingError
-from unmask.evaluation import make_blanks, score_blanks
+from unmask.evaluation.blanks import make_blanks
+from unmask.evaluation.masked import score_blanks
 from unmask.models import load
 from unmask.tokens.training import TokenizerSettings, train_tokenizer
 

@@ -13,7 +13,9 @@ from tokenizers import models
 
 from unmask.config import from_dict, overridden, to_dict
 from unmask.errors import SettingError
-from unmask.masking import IGNORE, SCHEDULES, SELECTIONS, Masked, Masking, place_count
+from unmask.masking import IGNORE, Masked, Masking, place_count
+from unmask.masking.schedules import SCHEDULES
+from unmask.masking.selections import SELECTIONS
 from unmask.tokens.rows import RowBatch, Vocabulary
 from unmask.tokens.tokenizer import Tokenizer
 
@@ -134,7 +136,7 @@ def test_uniform_masks_fill_their_limit(batch, ratio):
 def test_whole_words_are_taken_in_the_order_of_their_scores_as_many_as_fit(batch, ratio):
     """Against the rule written as a loop."""
     selection = overridden(Masking(), ["selection=whole_word"]).selection
-    from unmask.masking import CHOICE
+    from unmask.masking.settings import CHOICE
     from unmask.seeding import keys
 
     scores = selection.scores(

@@ -18,9 +18,10 @@ from unmask.masking.selections.part_of_speech_weighted import (
     last_columns,
     weights_of,
 )
+from unmask.tokens import TOKENIZERS
 from unmask.tokens.lexicon import Lexicon
 from unmask.tokens.rows import RowBatch, Vocabulary, positions
-from unmask.tokens.training import TOKENIZERS, TokenizerSettings, train_tokenizer
+from unmask.tokens.training import TokenizerSettings, train_tokenizer
 from unmask.tokens.words import word_spans
 
 SENTENCES = [

@@ -6,7 +6,7 @@ import pytest
 
 from unmask.errors import DataError, ModelError, SettingError, Stopped
 from unmask.tasks import searching
-from unmask.tasks.application import application_folder
+from unmask.tasks.folders import application_folder
 from unmask.tasks.publishing import Published
 from unmask.tasks.searching import Leg, legs_of, resume_search, search
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unmask.errors import DataError, ModelError, SettingError
+from unmask.tokens import TOKENIZERS
 from unmask.tokens import tokenizer as module
 from unmask.tokens.tokenizer import Tokenizer
-from unmask.tokens.training import TOKENIZERS, TokenizerSettings, check_tokenizer, sample, train_tokenizer
+from unmask.tokens.training import TokenizerSettings, check_tokenizer, sample, train_tokenizer
 from unmask.tokens.words import word_spans
 
 ENGLISH = "The quick brown fox doesn't jump over the lazy dog, does it? Yes: it jumps (twice)!\n"

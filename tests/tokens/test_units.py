@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmask.tokens import units
+from unmask.tokens import TOKENIZERS, units
 from unmask.tokens.tokenizer import Tokenizer
-from unmask.tokens.training import TOKENIZERS, TokenizerSettings, train_tokenizer
+from unmask.tokens.training import TokenizerSettings, train_tokenizer
 from unmask.tokens.units import Encoder
 
 TEXT = "The quick fox doesn't jump, does it?\n我爱北京。The café  jumps (twice)!\n" * 9

@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unmask.evaluation import score_blanks
 from unmask.evaluation.blanks import FEWEST, make_blanks
 from unmask.evaluation.documents import documents, sampled
+from unmask.evaluation.masked import score_blanks
 from unmask.recipes.continued import name_of
 from unmask.report.card import FIGURES
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples, separated
+from unmask.cli.options import Json, Quiet, examples, question, separated
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -50,13 +50,14 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Continue training a model on new text, and measure what it gained and forgot."""
-    from unmask.adaptation import adapt
-    from unmask.training.display import Display
-
     plain, settings = separated(words)
     if len(plain) < 2:
         raise SettingError("which model, and which text? unmask adapt MODEL TEXTS, e.g. unmask adapt runs/wiki law/")
     model, *data = plain
+
+    from unmask.adaptation import adapt
+    from unmask.training.display import Display
+
     display = Display()
     try:
         adapted = adapt(model, data, to, settings, replay=replay, old=old, new_tokens=new_tokens, display=display)
@@ -68,7 +69,6 @@ def command(
 def _report(adapted: Adapted, as_json: bool) -> None:
     from unmask.adaptation.gain import compared, remark
     from unmask.cli.figures import filled_blanks
-    from unmask.cli.pretrain import question
 
     model = adapted.folder / "model"
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, Quiet, examples, filling
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -61,8 +61,15 @@ def command(
         show(made)
         kept = [str(to / name) for name in (TEXT, PICTURE) if (to / name).exists()]
         console.console().print(f"\n[dim]kept as[/dim]  {', '.join(kept)}")
-    best = next((row.name for row in made.rows if "tokens_per_second" in row.figures), None)
-    console.next_step(f'unmask fill {next((to / "runs").glob(f"{best}-*"))} "A day of [MASK] and ___."')
+    console.next_step(filling(_best(made, to)))
+
+
+def _best(made: Comparison, to: Path) -> Path:
+    """The run folder of the best recipe, that of its first seed."""
+    from unmask.comparison.verdicts import RUNS
+
+    best = next(row.name for row in made.rows if "tokens_per_second" in row.figures)
+    return next(to / RUNS / key for key in made.legs if key.rpartition("-")[0] == best)
 
 
 def show(made: Comparison) -> None:

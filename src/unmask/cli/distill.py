@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Again, DryRun, Json, Quiet, examples
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -31,21 +31,19 @@ def command(
         ),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="RUN", help="Run folder; runs/NAME by default.")] = None,
-    again: Annotated[
-        bool, typer.Option("--again", metavar="", help="Where the folder exists, take the next free name.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Print the resolved settings, train nothing.")
-    ] = False,
+    again: Again = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a smaller model to answer like a larger one, its teacher."""
     from unmask.cli.pretrain import next_free, plan, train
+
+    teacher, recipe, settings = told_apart(words or [])
+
     from unmask.recipes.distillation import student
     from unmask.run import settled
 
-    teacher, recipe, settings = told_apart(words or [])
     run = settled(student(teacher, recipe, settings))
     folder = to or Path("runs") / run.name
     folder = next_free(folder) if again else folder

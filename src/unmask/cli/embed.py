@@ -45,13 +45,14 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Turn texts into vectors."""
-    from unmask.cli.predict import progress
-    from unmask.tasks.embedder import ready
-
     if (data is None) == (not texts):
         raise SettingError("which texts? unmask embed MODEL TEXT, or --data FILE, or - for lines of standard input")
     if to is not None and to.suffix not in (".npy", ".jsonl"):
         raise SettingError(f"--to {to}: a name that ends in .npy or .jsonl is needed")
+
+    from unmask.cli.predict import progress
+    from unmask.tasks.embedder import ready
+
     asked = _texts(texts, data, column)
     made = ready(model, pooling, normalize, None)
     with progress() as done:

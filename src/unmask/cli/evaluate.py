@@ -9,7 +9,19 @@ import typer
 
 from unmask import console
 from unmask.cli.columns import columns_of
-from unmask.cli.options import Calibrate, Cloze, Json, Labels, Quiet, application, asking, examples, few_shot
+from unmask.cli.options import (
+    Calibrate,
+    Cloze,
+    Json,
+    Labels,
+    ModelName,
+    Quiet,
+    application,
+    asking,
+    examples,
+    few_shot,
+    filling,
+)
 from unmask.cli.prepare import sections
 from unmask.errors import SettingError
 
@@ -27,7 +39,7 @@ EXAMPLES = examples(
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
+    model: ModelName,
     settings: Annotated[
         list[str] | None,
         typer.Argument(metavar="SETTING=VALUE", help="How --data is read: corpus.column=body, ...; how glue trains."),
@@ -56,9 +68,11 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model: on blanked words, at its task, by a prompt, or by a suite."""
-    from unmask.evaluation import evaluate
-    from unmask.tasks.application import application_folder
+    from unmask.evaluation import SUITES, evaluate
+    from unmask.tasks.folders import application_folder
 
+    if suite is not None:
+        SUITES[suite]  # an unknown one is refused before anything is loaded
     if cloze is not None or labels is not None:
         if suite is not None:
             raise SettingError("--cloze asks about the labelled texts of --data, and a suite has files: leave one out")
@@ -83,7 +97,7 @@ def command(
 
         where = ", ".join(data) if data else "its held-out documents"
         console.console().print(figures_tables(figures, title=f"{model} on {where}"))
-    console.next_step(f'unmask fill {model} "The quick brown [MASK] jumps over the lazy dog."')
+    console.next_step(filling(model))
 
 
 def _fine_tuned(
@@ -96,10 +110,11 @@ def _fine_tuned(
     as_json: bool,
 ) -> None:
     """A model on the tasks of GLUE."""
-    from unmask.tasks.glue import Glue, rows
-
     if data is None or len(data) != 1:
         raise SettingError("the files of glue are needed: name their folder with --data FOLDER")
+
+    from unmask.tasks.glue import Glue, rows
+
     figures = Glue(sample, to, seeds or 3, settings).judge(model, data[0])
     if as_json:
         console.print_json(figures)

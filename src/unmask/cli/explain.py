@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, ModelName, Quiet, examples
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ STRONGEST = 8
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
+    model: ModelName,
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="With a blank ([MASK], ___); any for a fine-tuned model.")
     ],
@@ -52,7 +52,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show what a prediction rests on: tokens, layers and attention."""
-    from unmask.tasks.application import application_folder
+    from unmask.tasks.folders import application_folder
 
     tuned = application_folder(model) is not None
     found = (

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, ModelName, Quiet, examples
 from unmask.errors import SettingError
 
 NAME = "fill"
@@ -23,7 +23,7 @@ EXAMPLES = examples(
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
+    model: ModelName,
     texts: Annotated[
         list[str], typer.Argument(metavar="TEXT...", help="Texts with [MASK], <mask> or ___; - reads lines.")
     ],
@@ -37,12 +37,13 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Fill the blanks of texts."""
-    from unmask.generation.fill import fill
-    from unmask.models import load
-
     asked = list(lines(texts))
     if not asked:
         raise SettingError('which text? unmask fill MODEL "A text with a [MASK] in it."')
+
+    from unmask.generation.fill import fill
+    from unmask.models import load
+
     wanted = [word.strip() for word in targets.split(",") if word.strip()] if targets is not None else None
     answers = fill(load(model), asked, top_k=top_k, targets=wanted, joint=joint, longest=longest)
     if as_json:

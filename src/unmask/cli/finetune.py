@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, asking, examples
+from unmask.cli.options import DryRun, Json, Quiet, Resume, asking, examples
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -42,10 +42,8 @@ def command(
         list[str] | None,
         typer.Option("--search", metavar="SETTING=A,B", help="Try all values; may be given several times."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Print the resolved settings, train nothing.")
-    ] = False,
+    resume: Resume = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -64,14 +62,16 @@ def resolved(words: list[str]) -> Finetuning:
     """The Finetuning that a model, a task and the settings after them describe; or a run.json, and settings."""
     from unmask.config import overridden
     from unmask.tasks import TASKS
-    from unmask.tasks.finetuning import saved
     from unmask.tasks.settings import Finetuning
 
     if words and words[0].endswith(".json"):
+        from unmask.tasks.finetuning import saved
+
         return overridden(saved(Path(words[0])), words[1:])
     if len(words) < 2 or "=" in words[0] or "=" in words[1]:
         raise SettingError(f"which model, for what? unmask finetune MODEL TASK data.train=FILE ({', '.join(TASKS)})")
     model, task, *assignments = words
+    TASKS[task]  # before anything is imported for nothing
     run = Finetuning(model=model, name=f"{Path(model).name}-{task}")
     return overridden(run, [f"task={task}", *assignments])
 
@@ -79,8 +79,8 @@ def resolved(words: list[str]) -> Finetuning:
 def _train(run: Finetuning | None, folder: Path, seeds: int, wanted: list[str], as_json: bool) -> None:
     """Fine-tune, or go on with what a folder holds when there is no run; then tell what came of it."""
     from unmask.distributed import world
-    from unmask.tasks.application import SEARCH
     from unmask.tasks.finetuning import finetune, resume
+    from unmask.tasks.folders import SEARCH
     from unmask.tasks.searching import resume_search, search
     from unmask.training.display import Display
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, ModelName, Quiet, examples
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,7 +28,7 @@ SHOWN = 12
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
+    model: ModelName,
     prompt: Annotated[
         str, typer.Argument(metavar="PROMPT", help="How the text begins, or a text with blanks: [MASK:20].")
     ] = "",
@@ -56,11 +56,15 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Write texts: go on behind a prompt, or fill its blanks."""
-    from unmask.generation.generate import generate
     from unmask.generation.orders import ORDERS, Blocks
-    from unmask.models import load
+    from unmask.generation.plans import PLANS
 
     chosen = Blocks(block) if order == "blocks" else ORDERS.load(order)()
+    PLANS[plan]  # before a model is loaded for nothing
+
+    from unmask.generation.generate import generate
+    from unmask.models import load
+
     loaded = load(model)
     seen: list[Step] = []
     made = generate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +26,8 @@ MENUS = Menu(
     {
         "recipes": "unmask.recipes:RECIPES",
         "readers": "unmask.corpus.readers:READERS",
-        "tokenizers": "unmask.tokens.training:TOKENIZERS",
-        "segmenters": "unmask.tokens.words:SEGMENTERS",
+        "tokenizers": "unmask.tokens:TOKENIZERS",
+        "segmenters": "unmask.tokens:SEGMENTERS",
         "selections": "unmask.masking.selections:SELECTIONS",
         "mask_schedules": "unmask.masking.schedules:SCHEDULES",
         "architectures": "unmask.architectures:ARCHITECTURES",
@@ -35,7 +36,7 @@ MENUS = Menu(
         "optimizers": "unmask.training.optimizers:OPTIMIZERS",
         "schedules": "unmask.training.schedules:SCHEDULES",
         "metrics": "unmask.metrics:METRICS",
-        "pll_metrics": "unmask.evaluation.pseudo_likelihood:PLL_METRICS",
+        "pll_metrics": "unmask.evaluation:PLL_METRICS",
         "orders": "unmask.generation.orders:ORDERS",
         "plans": "unmask.generation.plans:PLANS",
         "suites": "unmask.evaluation:SUITES",
@@ -74,12 +75,20 @@ def entries_of(name: str) -> list[tuple[str, str]]:
 def first_line(entry: str) -> str:
     """The first docstring line of "module:name", read from the source: a list of names need not import torch."""
     module, _, attribute = entry.partition(":")
-    spec = find_spec(module)
-    if spec is not None and str(spec.origin).endswith(".py"):
-        for node in ast.parse(Path(str(spec.origin)).read_text(encoding="utf-8")).body:
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == attribute:
-                return (ast.get_docstring(node) or "").partition("\n")[0]
+    if (line := _first_lines(module).get(attribute)) is not None:
+        return line
     return (getattr(import_module(module), attribute).__doc__ or "").strip().partition("\n")[0]
+
+
+@cache
+def _first_lines(module: str) -> dict[str, str]:
+    """The first docstring line of each class and function that the source of a module defines."""
+    spec = find_spec(module)
+    if spec is None or not str(spec.origin).endswith(".py"):
+        return {}
+    body = ast.parse(Path(str(spec.origin)).read_text(encoding="utf-8")).body
+    nodes = [node for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    return {node.name: (ast.get_docstring(node) or "").partition("\n")[0] for node in nodes}
 
 
 def _settings(recipe: str, as_json: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,13 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", metavar="", callback=_quieten, help="Results only: no progress, no notices.")
 ]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")]
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")]
+
+Again = Annotated[bool, typer.Option("--again", metavar="", help="Where the folder exists, take the next free name.")]
+Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", metavar="", help="Print the resolved settings, train nothing.")]
 
 Cloze = Annotated[
     str | None, typer.Option("--cloze", metavar="PROMPT", help="Ask any masked LM by a blank: 'It was [MASK].'")
@@ -66,16 +74,30 @@ def application(model: str, cloze: str | None, labels: str | None, calibrate: st
     return zero_shot(model, cloze, labels, calibrate)
 
 
+def question(samples: Sequence[Sequence[str]]) -> str:
+    """A text with blanks to try, quoted for a shell: the shortest of the samples when one fits a line."""
+    texts = [" ".join(masked.split()) for masked, _ in samples]
+    text = min((text for text in texts if len(text) <= 60), key=len, default="A day of [MASK] and ___.")
+    return quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+
+
+def filling(name: str | Path) -> str:
+    """The command that fills the blanks of a text: of one that a run of ours was judged by, so in its language."""
+    kept = [path for folder in ("model", ".") if (path := Path(name) / folder / "figures.json").is_file()]
+    samples = json.loads(kept[0].read_text(encoding="utf-8"))["samples"] if kept else []
+    return f"unmask fill {name} {question(samples)}"
+
+
 def asking(name: str | Path) -> str:
     """The command that asks a fine-tuned model."""
-    from unmask.tasks.application import task_of
+    from unmask.tasks.folders import task_of
 
     return f"unmask predict {name} {task_of(name).question}"
 
 
 def evaluating(name: str | Path) -> str:
     """The command that measures a model: a fine-tuned one on a file of examples."""
-    from unmask.tasks.application import application_folder, task_of
+    from unmask.tasks.folders import application_folder, task_of
 
     return f"unmask evaluate {name}" + ("" if application_folder(name) is None else f" --data {task_of(name).file}")
 

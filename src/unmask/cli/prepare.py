@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples, separated
+from unmask.cli.options import Json, Quiet, Workers, examples, separated
 from unmask.errors import SettingError
 
 NAME = "prepare"
@@ -30,14 +30,15 @@ def command(
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="STORE", help="The store to make.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    workers: Workers = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Clean, deduplicate, split and tokenise texts into a store."""
+    sources, settings = sources_and_settings(words)
+
     from unmask.tokens.build import prepare
 
-    sources, settings = sources_and_settings(words)
     store = prepare(sources, to, corpus=settings.corpus, tokenizer=settings.tokenizer, workers=workers)
     if as_json:
         console.print_json(store.manifest)

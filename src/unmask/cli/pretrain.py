@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Again, DryRun, Json, Quiet, Resume, examples, question
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -36,13 +35,9 @@ def command(
         ),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="RUN", help="Run folder; runs/RECIPE by default.")] = None,
-    again: Annotated[
-        bool, typer.Option("--again", metavar="", help="Where the folder exists, take the next free name.")
-    ] = False,
-    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Print the resolved settings, train nothing.")
-    ] = False,
+    again: Again = False,
+    resume: Resume = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -151,13 +146,6 @@ def _report(outcome: Outcome, as_json: bool) -> None:
             out.print("", filled_blanks(outcome.samples))
         out.print(f"\n[bold]model[/bold]  {model}")
     console.next_step(f"unmask fill {outcome.folder} {question(outcome.samples)}")
-
-
-def question(samples: Sequence[tuple[str, str]]) -> str:
-    """A text with blanks to try, quoted for a shell: the shortest of the samples when one fits a line."""
-    texts = [" ".join(masked.split()) for masked, _ in samples]
-    text = min((text for text in texts if len(text) <= 60), key=len, default="A day of [MASK] and ___.")
-    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
 
 
 def plan(run: Run, folder: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, ModelName, Quiet, examples
 
 if TYPE_CHECKING:
     from unmask.understanding.probing import Probed
@@ -23,7 +23,7 @@ _BAR = 24
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
+    model: ModelName,
     data: Annotated[
         str, typer.Option(metavar="FILE", help="Words with tags (.conllu, columns), or texts with labels (.tsv).")
     ],

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from unmask import console
 from unmask.cli.fill import lines
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, ModelName, Quiet, examples
 from unmask.errors import SettingError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ EXAMPLES = examples(
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a Hugging Face folder, or a hub name.")],
+    model: ModelName,
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to score; - reads lines.")] = None,
     file: Annotated[
         str | None, typer.Option(metavar="PATH|-", help="A text on each line; also .gz, .bz2, .xz or .zst.")
@@ -40,13 +40,16 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Score texts: pseudo-log-likelihood and pseudo-perplexity."""
-    from unmask.evaluation.pseudo_likelihood import PLL_METRICS, pseudo_perplexity, score
-    from unmask.models import load
+    from unmask.evaluation import PLL_METRICS
 
     PLL_METRICS[metric]  # before a model is loaded for nothing
     given = [*lines(texts or []), *_file_lines(file)]
     if not given:
         raise SettingError('which text? unmask score MODEL "A text.", or --file PATH with a text on each line')
+
+    from unmask.evaluation.pseudo_likelihood import pseudo_perplexity, score
+    from unmask.models import load
+
     loaded = load(model)
     scores = score(loaded, given, metric=metric)
     unknown = sum(token.text == loaded.tokenizer.special.get("unk") for one in scores for token in one.tokens)

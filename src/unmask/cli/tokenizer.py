@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask import console
-from unmask.cli.options import Json, Quiet, examples
+from unmask.cli.options import Json, Quiet, Workers, examples
 from unmask.cli.prepare import sources_and_settings
 
 NAME = "tokenizer"
@@ -24,14 +24,15 @@ def command(
         typer.Argument(metavar="SOURCE SETTING=VALUE", help="As for prepare: sources, then settings."),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="The folder to make.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    workers: Workers = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a tokenizer on texts and check it."""
+    sources, settings = sources_and_settings(words)
+
     from unmask.tokens.build import build_tokenizer
 
-    sources, settings = sources_and_settings(words)
     checks = build_tokenizer(sources, to, corpus=settings.corpus, tokenizer=settings.tokenizer, workers=workers)
     if as_json:
         console.print_json(checks)

@@ -18,22 +18,27 @@ from typing import TYPE_CHECKING, Any
 
 from unmask.config import require
 from unmask.errors import DataError
-from unmask.evaluation.blanks import Blanks, make_blanks
-from unmask.evaluation.documents import STORE, documents
-from unmask.evaluation.masked import Sample, samples, score_blanks
 from unmask.menu import Menu
 
 if TYPE_CHECKING:
     from unmask.corpus import CorpusSettings
     from unmask.models import Model
 
-__all__ = ["SUITES", "Blanks", "Sample", "documents", "evaluate", "make_blanks", "samples", "score_blanks"]
-
 # The second trains for tasks, and so stands above: it is called by name.
 SUITES = Menu("suite", {"blimp": "unmask.evaluation.minimal_pairs:Blimp", "glue": "unmask.tasks.glue:Glue"})
 """Benchmarks with files of their own: `Suite(sample=...).judge(model, data)` gives a dict with `accuracy`, and a dict
 from name to accuracy for each way to group its questions. One that `takes_folder` is given the model's name instead,
 and gives figures of its own."""
+
+PLL_METRICS = Menu(
+    "metric",
+    {
+        "original": "unmask.evaluation.pseudo_likelihood:original",
+        "within_word_l2r": "unmask.evaluation.pseudo_likelihood:within_word_l2r",
+    },
+)
+"""From where words start among the tokens of a text, bool (n,), to what is hidden while each token is asked for: the
+tokens from itself up to this place, int64 (n,)."""
 
 ROW_LENGTH = 512
 """Tokens in a row for a model that does not say what it was trained on, as long as it can read so many."""
@@ -69,6 +74,10 @@ def evaluate(
 
     Raises ModelError for what is no model, DataError for what is no text, SettingError for rows the model cannot read.
     """
+    from unmask.evaluation.blanks import make_blanks
+    from unmask.evaluation.documents import documents
+    from unmask.evaluation.masked import score_blanks
+
     require(sample is None or suite is not None, "a sample is drawn from a suite: name one, e.g. --suite blimp")
     judge = None if suite is None else SUITES.load(suite)(sample=sample)
     places = [] if data is None else [data] if isinstance(data, (str, Path)) else list(data)
@@ -102,6 +111,8 @@ def _run_setting(model: Model, section: str, name: str) -> Any:
 
 
 def _own_store(model: Model) -> str:
+    from unmask.evaluation.documents import STORE
+
     store = _run_setting(model, "data", "store")
     if store is None:
         raise DataError(f"{model.path} does not say what it was trained on: name texts or a store with --data PATH")

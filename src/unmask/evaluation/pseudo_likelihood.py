@@ -27,8 +27,8 @@ import numpy as np
 
 from unmask.config import require
 from unmask.errors import DataError
+from unmask.evaluation import PLL_METRICS
 from unmask.evaluation.blanks import framed, overlapped
-from unmask.menu import Menu
 from unmask.tokens.batching import BATCH_TOKENS, LOGITS_AT_ONCE, batch_tokens_on, batches
 from unmask.tokens.rows import Vocabulary
 from unmask.tokens.words import word_spans
@@ -36,16 +36,6 @@ from unmask.tokens.words import word_spans
 if TYPE_CHECKING:
     from unmask.models import Model
     from unmask.tokens.tokenizer import Encoded
-
-PLL_METRICS = Menu(
-    "metric",
-    {
-        "original": "unmask.evaluation.pseudo_likelihood:original",
-        "within_word_l2r": "unmask.evaluation.pseudo_likelihood:within_word_l2r",
-    },
-)
-"""From where words start among the tokens of a text, bool (n,), to what is hidden while each token is asked for: the
-tokens from itself up to this place, int64 (n,)."""
 
 
 def original(word_starts: np.ndarray) -> np.ndarray:

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from unmask.menu import Menu
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEDULES = Menu(
     "masking schedule",
     {name: f"unmask.masking.schedules:{name}" for name in ("constant", "linear", "cosine", "uniform", "cosine_law")},
 )
 
-DRAWS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "uniform": lambda draw: draw,
-    "cosine_law": lambda draw: 1 - np.cos(np.pi / 2 * draw),
-}
+
+def _by_cosine(draws: np.ndarray) -> np.ndarray:
+    import numpy as np  # here, so that the menu above can be read without
+
+    return 1 - np.cos(np.pi / 2 * draws)
+
+
+DRAWS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"uniform": lambda draws: draws, "cosine_law": _by_cosine}
 """Schedules with which each row draws its own share: draws in [0, 1) -> the place in [0, 1) between the two ratios."""
 
 

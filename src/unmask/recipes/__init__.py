@@ -41,9 +41,9 @@ RECIPES = Menu(
 def named(name: str) -> Run:
     """The Run of a recipe on the menu, of a run.json, or of a model folder to go on from; SettingError for an unknown
     name."""
-    from unmask.run import saved
-
     if name not in RECIPES and name.endswith(".json"):
+        from unmask.run import saved
+
         return saved(Path(name))
     if name not in RECIPES and ("/" in name or Path(name).is_dir()):
         from unmask.recipes.continued import continued

@@ -28,6 +28,7 @@ from unmask.config import require
 from unmask.errors import DataError, ModelError
 from unmask.layers.packed import PackedLinears
 from unmask.tasks.features import Feature
+from unmask.tasks.folders import application_folder
 from unmask.tasks.models import Base, TaskModel
 from unmask.tasks.predicting import logits_of
 from unmask.tasks.sentence_folder import MODULES, POOLINGS, Sentences, read_sentences, write_sentences
@@ -215,8 +216,6 @@ def _stock_encoder(folder: Path) -> Any:
 
 def _fetched(name: str | Path) -> str | Path:
     """The model meant: the best seed of several; of a Hub name the files of its parts are brought too."""
-    from unmask.tasks.application import application_folder  # which opens every task
-
     if Path(name).expanduser().exists():
         return application_folder(name) or name
     folder = models.resolved(name)

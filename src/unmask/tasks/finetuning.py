@@ -27,8 +27,8 @@ from unmask.distributed import world
 from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
 from unmask.seeding import keys, text_key
 from unmask.stopping import stoppable
-from unmask.tasks.application import SEEDS
 from unmask.tasks.features import Feature, FeatureBatches
+from unmask.tasks.folders import SEEDS
 from unmask.tasks.models import Base, TaskModel, TaskObjective
 from unmask.tasks.publishing import Published, publish
 from unmask.tasks.scratch import draw_weights

@@ -15,7 +15,8 @@ from torch import Tensor
 from unmask import stages
 from unmask.config import to_dict
 from unmask.tasks import TASKS
-from unmask.tasks.application import SETTINGS, Application
+from unmask.tasks.application import Application
+from unmask.tasks.folders import SETTINGS
 from unmask.tasks.models import TaskModel
 from unmask.tasks.settings import Finetuning
 from unmask.tasks.task import Task

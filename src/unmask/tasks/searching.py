@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from unmask import console, stages
 from unmask.config import from_dict, overridden, require, to_dict
-from unmask.tasks.application import SEARCH, SEEDS
 from unmask.tasks.finetuning import finetune, nothing_left, one_process, part_of, resume
+from unmask.tasks.folders import SEARCH, SEEDS
 from unmask.tasks.publishing import Published
 from unmask.tasks.settings import Finetuning
 

@@ -2,6 +2,8 @@
 
 prepare(["texts/"], "store")     -> Store     corpus, tokenizer and store in one step
 Store.open("store")              -> Store     checked on opening
+
+The names below are imported on first use, but for the menus.
 """
 
 from __future__ import annotations
@@ -9,15 +11,29 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from unmask.menu import Menu
+
 if TYPE_CHECKING:
     from unmask.tokens.build import prepare
     from unmask.tokens.store import Shard, Store
     from unmask.tokens.tokenizer import Encoded, Tokenizer
-    from unmask.tokens.training import TOKENIZERS, TokenizerSettings, check_tokenizer, train_tokenizer
+    from unmask.tokens.training import TokenizerSettings, check_tokenizer, train_tokenizer
     from unmask.tokens.writing import StoreWriter
 
+_KINDS = "unmask.tokens.kinds"
+TOKENIZERS = Menu(
+    "tokenizer",
+    {
+        "wordpiece": f"{_KINDS}:wordpiece",
+        "bpe": f"{_KINDS}:bpe",
+        "unigram": f"{_KINDS}:unigram",
+        "word": f"{_KINDS}:word",
+        "character": f"{_KINDS}:character",
+    },
+)
+SEGMENTERS = Menu("segmenter", {"jieba": "unmask.tokens.words:jieba_segmenter"})
+
 _HOMES = {
-    "TOKENIZERS": "training",
     "Encoded": "tokenizer",
     "Shard": "store",
     "Store": "store",
@@ -30,6 +46,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "SEGMENTERS",
     "TOKENIZERS",
     "Encoded",
     "Shard",

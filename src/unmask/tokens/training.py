@@ -20,22 +20,11 @@ from tokenizers import AddedToken, processors
 
 from unmask.config import require
 from unmask.errors import DataError
-from unmask.menu import Menu
 from unmask.seeding import text_key
+from unmask.tokens import SEGMENTERS, TOKENIZERS
 from unmask.tokens.extension import extended
 from unmask.tokens.tokenizer import ROLES, Tokenizer
-from unmask.tokens.words import SEGMENTERS, word_spans
-
-TOKENIZERS = Menu(
-    "tokenizer",
-    {
-        "wordpiece": "unmask.tokens.kinds:wordpiece",
-        "bpe": "unmask.tokens.kinds:bpe",
-        "unigram": "unmask.tokens.kinds:unigram",
-        "word": "unmask.tokens.kinds:word",
-        "character": "unmask.tokens.kinds:character",
-    },
-)
+from unmask.tokens.words import word_spans
 
 BLOCK = 8192
 """Characters of a document that are sampled together."""

@@ -17,12 +17,10 @@ from functools import lru_cache
 import numpy as np
 
 from unmask.errors import MissingExtra
-from unmask.menu import Menu
+from unmask.tokens import SEGMENTERS
 
 Segmenter = Callable[[str], Sequence[str]]
 """Splits a run of Han characters into words, which joined together give the run again."""
-
-SEGMENTERS = Menu("segmenter", {"jieba": "unmask.tokens.words:jieba_segmenter"})
 
 BLANK, LETTER, HAN, SYMBOL, MARK = range(5)
 
