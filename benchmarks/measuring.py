@@ -104,8 +104,12 @@ def processor() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what is measured."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return {name: version(name) for name in ("torch", "transformers", "tokenizers", "datasets", "numpy")} | {
-        "python": platform.python_version()
-    }
+    found = {"python": platform.python_version()}
+    for name in ("torch", "transformers", "tokenizers", "datasets", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # not every benchmark needs every peer
+            continue
+    return found

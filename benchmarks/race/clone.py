@@ -45,6 +45,7 @@ def train(leg: Leg, track: Track) -> Finish:
     import torch
 
     from unmask.batches import Batches
+    from unmask.devices import best_device
     from unmask.masking import Masking
     from unmask.masking.selections.span import Span
     from unmask.tokens.rows import Rows
@@ -52,7 +53,7 @@ def train(leg: Leg, track: Track) -> Finish:
     from unmask.training.schedules import Cosine, ramped
 
     torch.manual_seed(leg.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(best_device())
     store = Store.open(track.course.store)
     model = code_of(track.course.clone, MODEL).Bert(_config(leg, store.vocabulary_size)).to(device).train()
     optimizer = code_of(track.course.clone, OPTIMIZER).Lamb(

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 OURS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ours": ("modernbert", ()),
     "ours-best": ("modernbert", ()),
+    "ours-gpu": ("modernbert", ("training.batch_size=256",)),
+    "ours-gpu-uncompiled": ("modernbert", ("training.batch_size=256", "training.compile=off")),
 }
 """Contestants that are a recipe with settings; any other name is a recipe as it is. `ours-best` holds what is best of
-any kind, `ours` what a user gets."""
+any kind, `ours` what a user gets, `ours-gpu` with as many rows in a step as keep a GPU busy."""
 
 NEVER = 1 << 40
 

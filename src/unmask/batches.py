@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unmask.devices import sent
 from unmask.masking import Masking
 from unmask.masking import place_count as place_count
 from unmask.masking.corruption import IGNORE as IGNORE
@@ -86,7 +87,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
-        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+        return self._mapped(lambda tensor: sent(tensor, device))
 
     def part(self, start: int, stop: int) -> Batch:
         """Rows start..stop alone, as views: a micro-batch."""

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unmask.console import say, warn
+from unmask.devices import best_device, sent
 from unmask.errors import ModelError
 from unmask.sealed import fault
 from unmask.weights.auto import register
@@ -73,7 +74,7 @@ class Model:
         return self.tokenizer.mask_id
 
     def predict(self, tokens: Tensor, groups: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Logits at the asked places: (B,T), (B,T), (N,), (N,) -> float32 (N,V), on the CPU.
+        """Logits at the asked places: (B,T), (B,T), (N,), (N,) -> float32 (N,V), on its device.
 
         Equal `groups` see each other, 0 is padding. Raises ModelError when a row is longer than `row_limit`.
         """
@@ -83,9 +84,9 @@ class Model:
             raise ModelError(
                 f"a row of {tokens.shape[1]} tokens is longer than the {self.row_limit} {self.path} can read"
             )
-        inputs = [given.to(self.device) for given in (tokens, groups, positions(groups), rows, columns)]
+        inputs = [sent(given, self.device) for given in (tokens, groups, positions(groups), rows, columns)]
         with torch.inference_mode(), self._packed:
-            return self.forward(*inputs).float().cpu()
+            return self.forward(*inputs).float()
 
     @cached_property
     def _packed(self) -> Any:
@@ -120,8 +121,6 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
     Raises ModelError, one line, for a folder that is missing or holds no such model, an architecture without a
     masked-LM head, weights that do not fit, and a tokenizer that knows more tokens than the model.
     """
-    import torch
-
     from unmask.tokens.tokenizer import Tokenizer
     from unmask.weights import GENERATOR
 
@@ -135,7 +134,7 @@ def load(name: str | Path, *, device: str | None = None) -> Model:
             f"{folder}: the tokenizer has {tokenizer.vocabulary_size} tokens but the model only {size}: "
             "put the tokenizer it was trained with into the folder"
         )
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or best_device()
     ours = _ours(predicting)
     module, forward = ours or _stock(predicting, config)
     module.to(device).eval()

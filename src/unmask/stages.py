@@ -33,6 +33,7 @@ from unmask.start import beginning as start
 from unmask.tokens.mixing import mixed, parsed_weights
 from unmask.tokens.store import Store
 from unmask.training.checkpoint import newest
+from unmask.training.compiling import Compiled, compiles
 from unmask.training.fit import Fit
 from unmask.training.memory import keep_large_blocks, peak_memory
 from unmask.training.parallel import together
@@ -66,6 +67,7 @@ class Machine:
     device: torch.device
     dtype: torch.dtype
     threads: int
+    compiled: bool = False
 
 
 # ---------------------------------------------------------------- starting, and finding again
@@ -223,22 +225,26 @@ def prepared(sources: list[str], corpus: CorpusSettings, tokenizer: TokenizerSet
 # ---------------------------------------------------------------- what it runs on, and what is trained
 
 
-def machine(run: Trained, folder: Path, me: World) -> Machine:
-    """The device, dtype and threads of a run: chosen and recorded once, taken from the record afterwards."""
+def machine(run: Trained, folder: Path, me: World, fixed_shapes: bool = True) -> Machine:
+    """What a run computes on: chosen and recorded once, taken from the record afterwards. fixed_shapes: whether all its
+    batches have one shape."""
     environment, settings = _recorded(folder), run.training
     device = chosen_device(settings.device)
     recorded = environment.get("machine")
     if recorded is None:
         dtype = chosen_dtype(settings.precision, device)
         threads = settings.threads or torch.get_num_threads()
-        environment["machine"] = {"device": device.type, "dtype": str(dtype).removeprefix("torch."), "threads": threads}
+        compiled = compiles(settings.compile, device, fixed_shapes)
+        name = str(dtype).removeprefix("torch.")
+        environment["machine"] = {"device": device.type, "dtype": name, "threads": threads, "compiled": compiled}
         if me.first:
             _record(folder, run, environment)
     else:
         dtype, threads = getattr(torch, recorded["dtype"]), recorded["threads"]
+        compiled = recorded.get("compiled", False)
     torch.set_num_threads(threads)
     keep_large_blocks()
-    return Machine(device, dtype, threads)
+    return Machine(device, dtype, threads, compiled)
 
 
 def objective(run: Run, store: Store, machine: Machine) -> nn.Module:
@@ -292,7 +298,8 @@ def fit(
         budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)
         display.start(run, model_parameters=masters.weights.numel(), budget=budget)
         kind = {torch.bfloat16: "bf16", torch.float32: "float32"}[machine.dtype]
-        display.message(f"computing in {kind} on {machine.device.type}, {machine.threads} threads")
+        compiled = ", compiled" if machine.compiled else ""
+        display.message(f"computing in {kind} on {machine.device.type}, {machine.threads} threads{compiled}")
     return Fit(
         objective=model,
         batches=batches,
@@ -306,6 +313,7 @@ def fit(
         masters=masters,
         device=machine.device,
         peak=peak_flops(machine.device, machine.dtype),
+        compiled=Compiled(model) if machine.compiled else None,
         me=me,
         watcher=display,
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from unmask.layers.attention import SelfAttention, _ShortRowAttention, _tiled, nearby, visibility
+from unmask.layers.attention import SelfAttention, _ShortRowAttention, _tiled, sight, visibility
 from unmask.layers.local import Nearby
 from unmask.layers.positions import angles
 
@@ -158,12 +158,12 @@ def test_local_layers_in_blocks_give_the_values_and_gradients_of_a_whole_mask(le
 @pytest.mark.parametrize("mixed_up", ["positions", "groups"])
 def test_rows_whose_columns_do_not_follow_their_positions_get_a_whole_mask(mixed_up):
     groups, positions = long_rows(600, packed=True)
-    assert isinstance(nearby(groups, positions, torch.float32, 8), Nearby)
+    assert isinstance(sight(groups, positions, torch.float32, 8), Nearby)
     if mixed_up == "positions":
         positions = positions.flip(1)
     else:
         groups = groups.flip(1)
-    assert isinstance(nearby(groups, positions, torch.float32, 8), torch.Tensor)
+    assert isinstance(sight(groups, positions, torch.float32, 8), torch.Tensor)
 
 
 def test_a_local_layer_of_a_long_row_never_holds_as_many_numbers_as_its_length_squared():
@@ -179,6 +179,6 @@ def test_a_local_layer_of_a_long_row_never_holds_as_many_numbers_as_its_length_s
     attention, hidden = SelfAttention(8, 1), torch.randn(1, 2048, 8, requires_grad=True)
     groups, positions = torch.ones(1, 2048, dtype=torch.long), torch.arange(2048)[None]
     with Largest() as largest:
-        visible = nearby(groups, positions, torch.float32, 128)
+        visible = sight(groups, positions, torch.float32, 128)
         attention(hidden, angles(positions, 8, 10_000.0, torch.float32), visible).sum().backward()
     assert largest.numbers <= 2048 * 3 * 64

@@ -15,7 +15,7 @@ from unmask import run as runs
 from unmask.config import changed, overridden, to_dict
 from unmask.errors import SettingError, Stopped, UnmaskError
 from unmask.objectives.masked_language_modeling import MaskedObjective
-from unmask.training import checkpoint
+from unmask.training import checkpoint, fit
 
 
 def metrics(folder):
@@ -74,7 +74,9 @@ def test_two_processes_see_the_batches_and_masks_of_one(run, tmp_path):
         torch.testing.assert_close(tensor, two[name], atol=1e-4, rtol=1e-3)
 
 
-def test_a_loss_that_is_not_finite_names_the_rows_and_keeps_the_last_checkpoint(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_loss_that_is_not_finite_names_the_rows_and_keeps_the_last_checkpoint(run, tmp_path, monkeypatch, ahead):
+    monkeypatch.setattr("unmask.training.fit.runs_ahead", lambda device: ahead)
     honest, calls = MaskedObjective.forward, []
 
     def poisoned(self, batch):
@@ -96,6 +98,22 @@ def test_a_loss_that_is_not_finite_names_the_rows_and_keeps_the_last_checkpoint(
     assert f"the last good checkpoint is {tmp_path / 'run' / 'checkpoints' / 'step-4'}" in words
     assert "lower optimizer.learning_rate" in words
     assert checkpoint.newest(tmp_path / "run" / "checkpoints").step == 4
+
+
+def test_a_device_that_runs_ahead_is_read_a_step_later_and_records_the_same(run, tmp_path, monkeypatch):
+    run = changed(run, training={"steps": 5, "evaluations": 1, "clip": 0.1, "micro_batch": 9})
+    runs.pretrain(run, tmp_path / "read")
+    monkeypatch.setattr("unmask.training.fit.runs_ahead", lambda device: True)
+    told, at = [], []
+    honest = fit.Underway.read
+    monkeypatch.setattr(fit.Underway, "read", lambda self: told.append(at[-1]) or honest(self))
+    started = fit.Fit._learn
+    monkeypatch.setattr(fit.Fit, "_learn", lambda self, *given: at.append(self.spent.step + 1) or started(self, *given))
+    runs.pretrain(run, tmp_path / "unread")
+    assert told == [2, 3, 4, 5, 5]  # the numbers of a step are asked for when the next one is under way
+    assert losses(tmp_path / "unread") == pytest.approx(losses(tmp_path / "read"), rel=1e-5)
+    for name in ("tokens", "flops", "learning_rate", "masked_share"):
+        assert [r[name] for r in metrics(tmp_path / "unread")] == [r[name] for r in metrics(tmp_path / "read")]
 
 
 def test_a_full_disk_stops_the_run_and_leaves_the_checkpoints_whole(run, tmp_path, monkeypatch):

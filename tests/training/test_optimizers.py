@@ -139,3 +139,9 @@ def test_gradients_of_later_micro_batches_are_added():
     model(torch.arange(11)).backward()
     masters.collect(first=True)
     torch.testing.assert_close(twice, 2 * masters.gradients)
+
+
+def test_muon_started_once_for_all_matrices_does_what_it_does_one_by_one(monkeypatch):
+    expected = stepped(Muon(learning_rate=0.1))[1].weights
+    monkeypatch.setattr("unmask.training.optimizers.muon.runs_ahead", lambda device: True)
+    torch.testing.assert_close(stepped(Muon(learning_rate=0.1))[1].weights, expected)

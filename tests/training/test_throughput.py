@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from unmask.architectures.bert import Bert
 from unmask.layers.packed import PackedLinears
 from unmask.layers.recurrent import Recurrence
-from unmask.training.throughput import counted_flops
+from unmask.training.throughput import _pairs, _seen_flops, counted_flops
 
 
 def test_a_product_costs_two_operations_a_multiplication_forward_and_four_backward():
@@ -64,3 +64,13 @@ def test_a_whole_encoder_costs_what_torchs_own_counter_says(mode):
     with FlopCounterMode(display=False) as peer:
         work()
     assert counted_flops(work) == peer.get_total_flops() > 0
+
+
+@pytest.mark.parametrize(("length", "reach"), [(1, 4), (7, -1), (7, 2), (3, 9), (6, 5), (9, 0)])
+def test_stretches_cost_what_is_seen_and_no_more(length, reach):
+    distance = (torch.arange(length)[:, None] - torch.arange(length)).abs()
+    seen = int((distance <= reach).sum()) if reach >= 0 else length**2
+    assert _pairs(length, reach) == seen
+    starts = torch.tensor([0, length, 2 * length])
+    given = {"query": torch.empty(2 * length, 3, 8), "cu_seq_q": starts, "window_size": [reach, reach]}
+    assert _seen_flops(given) == 2 * 2 * seen * 3 * 8

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from unmask.layers.attention import SelfAttention, at, visibility
+from unmask.layers.attention import SelfAttention, Visible, at, sight
 from unmask.layers.feedforward import FeedForward
 from unmask.layers.heads import BertHead
 from unmask.layers.linear import projection
@@ -125,7 +125,7 @@ class BertEncoder(nn.Module):
         embedded = self.embedding_norm(self.embedding(tokens) + of_type + self.position_embedding(positions))
         hidden = self.embedding_projection(embedded)
         dtype = hidden.dtype
-        visible = visibility(groups, positions, dtype) if view is None else view.visible(dtype)
+        visible = sight(groups, positions, dtype) if view is None else view.visible(dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
             memory = None if view is None else view.memory(number)
@@ -153,7 +153,7 @@ class PostNormLayer(nn.Module):
         self.feedforward_norm = ShiftedNorm(width)
 
     def forward(
-        self, hidden: Tensor, visible: Tensor | None, places: Tensor | None, memory: LayerMemory | None = None
+        self, hidden: Tensor, visible: Visible, places: Tensor | None, memory: LayerMemory | None = None
     ) -> Tensor:
         """hidden (B,T,D) -> (B,T,D), or (B,K,D) when only places (B,K) are asked of this layer."""
         attended = self.attention(hidden, None, visible, places, memory)

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from unmask.layers.attention import SelfAttention, Visible, at, nearby, visibility
+from unmask.devices import runs_ahead
+from unmask.layers.attention import SelfAttention, Visible, at, sight
 from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.heads import PredictionHead
 from unmask.layers.linear import projection
@@ -157,17 +158,13 @@ def sights(
     groups, positions (B,T); view: who sees whom, other than by groups alone.
     """
     channels = config.width // config.heads
-    # When all rows count alike, one set of angles serves them all.
-    distinct = positions[:1] if bool((positions == positions[:1]).all()) else positions
+    # When all rows count alike, one set of angles serves them all; a GPU would have to be waited for to know.
+    alike = not runs_ahead(positions.device) and bool((positions == positions[:1]).all())
+    distinct = positions[:1] if alike else positions
     result = {}
     for is_global in {config.is_global(number) for number in range(config.layers)}:
         theta, window = _reach(config, is_global)
-        if view is not None:
-            seen = view.visible(dtype, window)
-        elif window is None:
-            seen = visibility(groups, positions, dtype)
-        else:
-            seen = nearby(groups, positions, dtype, window)
+        seen = sight(groups, positions, dtype, window) if view is None else view.visible(dtype, window)
         result[is_global] = (angles(distinct, channels, theta, dtype), seen)
     return result
 

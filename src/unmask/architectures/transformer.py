@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from unmask.architectures.bert import PostNormLayer, look_around, start
 from unmask.config import require
-from unmask.layers.attention import SelfAttention, at, visibility
+from unmask.layers.attention import SelfAttention, Visible, at, sight
 from unmask.layers.feedforward import FeedForward
 from unmask.layers.heads import BertHead
 from unmask.layers.linear import projection
@@ -116,7 +116,7 @@ class TransformerEncoder(nn.Module):
         embedded = self.embedding_norm(embedded + self.position_embedding(positions).to(embedded.dtype))
         hidden = self.embedding_projection(embedded)
         dtype = hidden.dtype
-        visible = visibility(groups, positions, dtype) if view is None else view.visible(dtype)
+        visible = sight(groups, positions, dtype) if view is None else view.visible(dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
             memory = None if view is None else view.memory(number)
@@ -144,7 +144,7 @@ class PreNormLayer(nn.Module):
         self.feedforward = FeedForward(width, feedforward)
 
     def forward(
-        self, hidden: Tensor, visible: Tensor | None, places: Tensor | None, memory: LayerMemory | None = None
+        self, hidden: Tensor, visible: Visible, places: Tensor | None, memory: LayerMemory | None = None
     ) -> Tensor:
         """hidden (B,T,D) -> (B,T,D), or (B,K,D) when only places (B,K) are asked of this layer."""
         attended = self.attention(self.attention_norm(hidden), None, visible, places, memory)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from unmask.devices import sent
 from unmask.evaluation.blanks import Blanks, make_blanks
 from unmask.evaluation.masked import Sample, samples, score_blanks
 from unmask.models import positions
@@ -47,7 +48,7 @@ class Judge:
 
     def predict(self, tokens: Tensor, groups: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Logits (N,V) of the model as it is now, at the asked places."""
-        given = [tensor.to(self.device) for tensor in (tokens, groups, positions(groups), rows, columns)]
+        given = [sent(tensor, self.device) for tensor in (tokens, groups, positions(groups), rows, columns)]
         with torch.inference_mode():
             return self.model.predict(*given)  # type: ignore[operator]
 

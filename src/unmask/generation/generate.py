@@ -197,7 +197,7 @@ class _Filler:
 
         places, (B, R) = everywhere[blank], blank.shape
         rows = torch.arange(B)[:, None].expand(B, R)
-        logits = self.model.predict(tokens, torch.ones_like(tokens), rows.flatten(), places.flatten())
+        logits = self.model.predict(tokens, torch.ones_like(tokens), rows.flatten(), places.flatten()).cpu()
         logits = logits.masked_fill(self.forbidden[: logits.shape[1]], -torch.inf).view(B, R, -1)
         for sample, row in enumerate(tokens.tolist()) if self.drawing.no_repeat else ():
             grams = self._grams(row)

@@ -90,10 +90,13 @@ def best(model: Model, queries: Sequence[Query], count: int, batch: int | None) 
 
 def scored(model: Model, queries: Sequence[Query], wanted: Sequence[int], batch: int | None) -> list[float]:
     """The log-probability of one wanted token for every query."""
+    import torch
+
     answers = [0.0] * len(queries)
     for numbers, scores in log_probabilities(model, queries, batch):
-        for row, number in enumerate(numbers):
-            answers[number] = float(scores[row, wanted[number]])
+        tokens = scores.new_tensor([wanted[number] for number in numbers], dtype=torch.int64)
+        for number, value in zip(numbers, scores.gather(1, tokens[:, None])[:, 0].tolist(), strict=True):
+            answers[number] = value
     return answers
 
 

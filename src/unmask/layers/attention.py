@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from unmask.layers.linear import Linear
 from unmask.layers.local import Nearby, attended
-from unmask.layers.positions import Angles, back, turn
+from unmask.layers.positions import Angles, turn, turned
 from unmask.layers.prefix import LayerMemory
+from unmask.layers.stretches import Stretches
 
 # On a CPU, rows up to this length keep their probabilities for the backward pass (H*T*T numbers a row): two small
 # batched matrix products beat the tiled kernel, whose backward pass is four times slower at T = 128 (docs/log.md).
@@ -39,13 +40,17 @@ def visibility(groups: Tensor, positions: Tensor, dtype: torch.dtype, window: in
     return torch.zeros_like(visible, dtype=dtype).masked_fill_(~visible, float("-inf"))[:, None]
 
 
-Visible = Tensor | Nearby | None
-"""Who sees whom: to be added to the scores, block by block, or everybody."""
+Visible = Tensor | Nearby | Stretches | None
+"""Who sees whom: to be added to the scores, block by block, by stretches, or everybody."""
 
 
-def nearby(groups: Tensor, positions: Tensor, dtype: torch.dtype, window: int) -> Visible:
-    """`visibility` within a window; in rows longer than SHORT_ROW block by block, where no mask is T by T."""
-    if groups.shape[1] > max(SHORT_ROW, window):
+def sight(groups: Tensor, positions: Tensor, dtype: torch.dtype, window: int | None = None) -> Visible:
+    """`visibility` in the form that costs least: by stretches on a GPU, and within a window of rows longer than
+    SHORT_ROW block by block; neither makes a mask of T by T."""
+    stretches = Stretches.of(groups, positions, dtype, window)
+    if stretches is not None:
+        return stretches
+    if window is not None and groups.shape[1] > max(SHORT_ROW, window):
         near = Nearby.of(groups, positions, window, dtype)
         if near is not None:
             return near
@@ -92,8 +97,10 @@ class SelfAttention(nn.Module):
         memory: LayerMemory | None,
     ) -> Tensor:
         """What `forward` makes of queries, keys and values (B,T,3,H,C)."""
-        if isinstance(visible, Nearby):
-            return self.output(_in_blocks(projected, by, visible, places))
+        if isinstance(visible, Stretches) and not visible.fits(projected.shape[-1]):
+            visible = _masked(visible, projected.dtype)
+        if isinstance(visible, (Nearby, Stretches)):
+            return self.output(_in_parts(projected, by, visible, places))
         if visible is not None and places is not None:
             visible = visible.expand(len(projected), -1, -1, -1).gather(
                 2, places[:, None, :, None].expand(-1, -1, -1, visible.shape[-1])
@@ -109,10 +116,15 @@ class SelfAttention(nn.Module):
         query, key, _ = self.parts(hidden).permute(2, 0, 3, 1, 4)
         if by is not None:
             query, key = turn(query, by), turn(key, by)
-        if isinstance(visible, Nearby):
-            visible = visibility(visible.groups, visible.positions, hidden.dtype, visible.window)
+        if isinstance(visible, (Nearby, Stretches)):
+            visible = _masked(visible, hidden.dtype)
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
         return torch.softmax(scores if visible is None else scores + visible, -1)
+
+
+def _masked(visible: Nearby | Stretches, dtype: torch.dtype) -> Tensor | None:
+    """The same as a mask."""
+    return visibility(visible.groups, visible.positions, dtype, visible.window)
 
 
 def at(hidden: Tensor, places: Tensor) -> Tensor:
@@ -137,7 +149,7 @@ def _tiled(
     """Torch's own kernel: flash attention on a GPU, tiles on a CPU, memory linear in T."""
     query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (B,H,T,C)
     if by is not None:
-        query, key = _Turned.apply(query, *by), _Turned.apply(key, *by)
+        query, key = turned(query, by), turned(key, by)
     if places is not None:
         query = query.gather(2, _spread(places, query))
     if memory is not None:
@@ -146,27 +158,21 @@ def _tiled(
     return mixed.transpose(1, 2).flatten(2)
 
 
-def _in_blocks(projected: Tensor, by: Angles | None, near: Nearby, places: Tensor | None) -> Tensor:
-    """A local layer of a long row: (B,T,3,H,C) -> (B,Q,D)."""
-    query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (B,H,T,C)
-    if by is not None:
-        query, key = _Turned.apply(query, *by), _Turned.apply(key, *by)
-    mixed = attended(query, key, value, near).transpose(1, 2).flatten(2)
+def _in_parts(projected: Tensor, by: Angles | None, visible: Nearby | Stretches, places: Tensor | None) -> Tensor:
+    """Blocks or stretches, all of whose tokens ask: (B,T,3,H,C) -> (B,Q,D)."""
+    if isinstance(visible, Nearby):
+        query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (B,H,T,C)
+        if by is not None:
+            query, key = turned(query, by), turned(key, by)
+        mixed = attended(query, key, value, visible).transpose(1, 2)
+    else:
+        query, key, value = projected.unbind(2)  # each (B,T,H,C)
+        if by is not None:
+            by = Angles(*(each.transpose(1, 2) for each in by))
+            query, key = turned(query, by), turned(key, by)
+        mixed = visible.attended(query, key, value)
+    mixed = mixed.flatten(2)
     return mixed if places is None else at(mixed, places)
-
-
-class _Turned(torch.autograd.Function):
-    """`turn` that keeps nothing but the angles for its gradient."""
-
-    @staticmethod
-    def forward(context, x, cosine, sine):  # type: ignore[override]
-        context.save_for_backward(cosine, sine)
-        return turn(x, Angles(cosine, sine))
-
-    @staticmethod
-    @once_differentiable
-    def backward(context, gradient):  # type: ignore[override]
-        return turn(gradient, back(Angles(*context.saved_tensors))), None, None
 
 
 class _ShortRowAttention(torch.autograd.Function):

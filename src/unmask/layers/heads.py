@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unmask.layers.linear import Linear
-from unmask.layers.losses import capped, projected_cross_entropy
+from unmask.layers.losses import capped, chunk_terms, projected_cross_entropy
 from unmask.layers.norms import Norm, ShiftedNorm
 from unmask.layers.sampling import projected_sample
 
@@ -24,6 +24,7 @@ class PredictionHead(nn.Module):
     """
 
     cap = 0.0
+    terms = staticmethod(chunk_terms)
 
     def __init__(self, hidden_width: int, vocabulary_size: int, width: int) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class PredictionHead(nn.Module):
         """The summed cross-entropy in nats of hidden (N,H) against targets (N,), each term times its weight (N,) if
         given; the logits are never held whole."""
         states = self.transformed(hidden)
-        return projected_cross_entropy(states, embedding, self.bias, targets, ignore, weights, self.cap)
+        return projected_cross_entropy(states, embedding, self.bias, targets, ignore, weights, self.cap, self.terms)
 
     def start(self) -> None:
         """Draw its weights: truncated normal of 0.02, a bias of 0."""

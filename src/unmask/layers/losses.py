@@ -30,17 +30,20 @@ def projected_cross_entropy(
     ignore: int,
     weights: Tensor | None = None,
     cap: float = 0.0,
+    terms: Terms | None = None,
 ) -> Tensor:
     """The summed cross-entropy (nats, float32) of `hidden @ embedding.T + bias` against `targets`.
 
     hidden (N,D), embedding (V,D), bias (V,) in float32, targets (N,) where `ignore` asks nothing; weights (N,) float32:
     what each term counts in the sum, 1 unless given. cap: the products are `capped` before the bias is added. Softmax
     is in float32 whatever the dtype of hidden. The gradient of the logits is made chunk by chunk while they are in the
-    cache and kept in the dtype of hidden; without gradients nothing is kept.
+    cache and kept in the dtype of hidden; without gradients nothing is kept. terms: what computes a chunk,
+    `chunk_terms` or that compiled.
     """
     asked = targets != ignore
     weights = asked.float() if weights is None else weights.where(asked, 0)
-    return _ProjectedCrossEntropy.apply(hidden, embedding, bias, targets.where(asked, 0), weights, cap)  # type: ignore[no-any-return]
+    given = (targets.where(asked, 0), weights, cap, terms or chunk_terms)
+    return _ProjectedCrossEntropy.apply(hidden, embedding, bias, *given)  # type: ignore[no-any-return]
 
 
 def capped(products: Tensor, cap: float) -> Tensor:
@@ -48,9 +51,43 @@ def capped(products: Tensor, cap: float) -> Tensor:
     return products.div_(cap).tanh_() * cap if cap else products
 
 
+def chunk_terms(
+    products: Tensor, bias: Tensor, target: Tensor, weight: Tensor, cap: float, out: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """The summed loss of some places, and its gradient by the bias (V,); that by the products is written to `out`, and
+    without it neither is made.
+
+    products (n,V), which may be spent, bias (V,) and weight (n,1) in float32, target (n,1), out (n,V).
+    """
+    logits = capped(products.float(), cap)
+    del products  # its memory serves what follows
+    slope = 1 - (logits / cap).square_() if cap else None  # of the cap, by the products
+    logits.add_(bias)
+    peak = logits.amax(1, keepdim=True)
+    chosen = logits.gather(1, target) - peak
+    exponentials = logits.sub_(peak).exp_()
+    total = exponentials.sum(1, keepdim=True)
+    loss = ((total.log() - chosen) * weight).sum()
+    if out is None:
+        return loss, None
+    gradient = exponentials.mul_(weight / total)
+    if torch.compiler.is_compiling():  # fused, where scattering would write all of it once more
+        columns = torch.arange(len(bias), device=bias.device)
+        gradient = gradient - torch.where(columns == target, weight, 0.0)
+    else:
+        gradient.scatter_add_(1, target, -weight)
+    of_bias = gradient.sum(0)
+    out.copy_(gradient if slope is None else gradient.mul_(slope))
+    return loss, of_bias
+
+
+Terms = Callable[[Tensor, Tensor, Tensor, Tensor, float, Tensor | None], tuple[Tensor, Tensor | None]]
+"""`chunk_terms`, or something faster that gives the same."""
+
+
 class _ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(context, hidden, embedding, bias, targets, weights, cap):  # type: ignore[override]
+    def forward(context, hidden, embedding, bias, targets, weights, cap, terms):  # type: ignore[override]
         wanted = any(context.needs_input_grad)
         of_bias = torch.zeros_like(bias)
         of_logits = hidden.new_empty(len(hidden), len(embedding)) if wanted else None
@@ -58,27 +95,19 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         step = rows_at_once(embedding)
         for start in range(0, len(hidden), step):
             chunk = slice(start, start + step)
-            logits = capped(torch.mm(hidden[chunk], embedding.t()).float(), cap)
-            slope = 1 - (logits / cap).square_() if cap else None  # of the cap, by the products
-            logits.add_(bias)
-            target, weight = targets[chunk, None], weights[chunk, None]
-            peak = logits.amax(1, keepdim=True)
-            chosen = logits.gather(1, target) - peak
-            exponentials = logits.sub_(peak).exp_()
-            total = exponentials.sum(1, keepdim=True)
-            loss += ((total.log() - chosen) * weight).sum()
-            if of_logits is not None:
-                gradient = exponentials.mul_(weight / total)
-                gradient.scatter_add_(1, target, -weight)
-                of_bias += gradient.sum(0)
-                of_logits[chunk] = gradient if slope is None else gradient.mul_(slope)
+            out = None if of_logits is None else of_logits[chunk]
+            asked = (targets[chunk, None], weights[chunk, None], cap, out)
+            of_chunk, of_its_bias = terms(torch.mm(hidden[chunk], embedding.t()), bias, *asked)
+            loss += of_chunk
+            if of_its_bias is not None:
+                of_bias += of_its_bias
         context.save_for_backward(hidden, embedding, of_logits, of_bias)
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(context, gradient):  # type: ignore[override]
-        return *_of_inputs(context, gradient), None, None, None
+        return *_of_inputs(context, gradient), None, None, None, None
 
 
 def projected_distillation(

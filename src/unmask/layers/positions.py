@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class Angles(NamedTuple):
@@ -29,7 +30,8 @@ def angles(positions: Tensor, channels: int, theta: float, dtype: torch.dtype) -
 
 
 def turn(x: Tensor, by: Angles, out: Tensor | None = None) -> Tensor:
-    """Turn `x` (..., B,H,T,C) by the angles of its positions; written to `out` when given."""
+    """Turn `x` (..., B,H,T,C) by the angles of its positions; written to `out` when given. Without it, `x` may also
+    have another order of axes, as long as the angles have the same."""
     half = x.shape[-1] // 2
     result = torch.mul(x, by.cosine, out=out)
     result[..., :half].addcmul_(x[..., half:], by.sine[..., :half])
@@ -40,6 +42,26 @@ def turn(x: Tensor, by: Angles, out: Tensor | None = None) -> Tensor:
 def back(by: Angles) -> Angles:
     """The angles that undo a turn; turning back is also the gradient of turning."""
     return Angles(by.cosine, -by.sine)
+
+
+def turned(x: Tensor, by: Angles) -> Tensor:
+    """`turn` with a gradient, for which nothing but the angles is kept."""
+    if torch.compiler.is_compiling():  # one expression, which the compiler fuses both ways
+        half = x.shape[-1] // 2
+        return x * by.cosine + torch.cat([x[..., half:], x[..., :half]], -1) * by.sine
+    return _Turned.apply(x, *by)  # type: ignore[no-any-return]
+
+
+class _Turned(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x, cosine, sine):  # type: ignore[override]
+        context.save_for_backward(cosine, sine)
+        return turn(x, Angles(cosine, sine))
+
+    @staticmethod
+    @once_differentiable
+    def backward(context, gradient):  # type: ignore[override]
+        return turn(gradient, back(Angles(*context.saved_tensors))), None, None
 
 
 WAVE = 0.1  # root mean square of the waves

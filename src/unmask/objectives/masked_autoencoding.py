@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unmask.batches import IGNORE, Batch
 from unmask.config import require
-from unmask.layers.attention import SelfAttention, at, visibility
+from unmask.layers.attention import SelfAttention, Visible, at, sight
 from unmask.layers.feedforward import GatedFeedForward
 from unmask.layers.neighbours import OFFSETS, turned_heads
 from unmask.layers.norms import Norm
@@ -195,7 +195,7 @@ class Decoder(nn.Module):
         """encoded (B,S,D), slots, groups, positions (B,T) -> (B,T,D); with places (B,K) only there, (B,K,D)."""
         known = at(self.projection(encoded), slots.clamp(min=0))  # (B,T,E)
         hidden = torch.where((slots >= 0)[..., None], known, self.mask.to(known.dtype))
-        by, visible = angles(positions, self.channels, THETA, hidden.dtype), visibility(groups, positions, hidden.dtype)
+        by, visible = angles(positions, self.channels, THETA, hidden.dtype), sight(groups, positions, hidden.dtype)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
             hidden = layer(hidden, by, visible, places if last else None)
@@ -236,7 +236,7 @@ class DecoderLayer(nn.Module):
         self.feedforward_norm = Norm(width)
         self.feedforward = GatedFeedForward(width, 2 * width)
 
-    def forward(self, hidden: Tensor, by: Angles, visible: Tensor | None, places: Tensor | None) -> Tensor:
+    def forward(self, hidden: Tensor, by: Angles, visible: Visible, places: Tensor | None) -> Tensor:
         """hidden (B,T,E) -> (B,T,E), or (B,K,E) when only places (B,K) are asked of this layer."""
         attended = self.attention(self.attention_norm(hidden), by, visible, places)
         hidden = (hidden if places is None else at(hidden, places)) + attended

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from unmask import console
+from unmask.devices import best_device
 from unmask.layers.packed import PackedLinears
 from unmask.tasks.features import Feature
 from unmask.tasks.folders import required, settings_of
@@ -40,7 +41,7 @@ class Application:
         """
         folder = required(name)
         task, data = settings_of(folder)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = device or best_device()
         model = task.loaded(folder)
         model.module.to(device)
         return cls(task, model, data, device)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from unmask.batches import IGNORE
 from unmask.config import require
+from unmask.devices import best_device
 from unmask.errors import DataError, SettingError
 from unmask.tasks.classification import Classification
 from unmask.tasks.features import Feature
@@ -181,7 +182,7 @@ def zero_shot(
 
     task = Cloze(prompt=prompt, words=words, calibration=calibration)
     made = task.model(Base.of(model), (), 0.0)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or best_device()
     made.module.to(device)
     return Application(task, made, TaskData(), device)
 

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from unmask import console, models
 from unmask import weights as folders
 from unmask.config import require
+from unmask.devices import best_device
 from unmask.errors import DataError, ModelError
 from unmask.layers.packed import PackedLinears
 from unmask.tasks.features import Feature
@@ -183,7 +184,7 @@ def embed(
 def ready(name: str, pooling: str | None, normalize: bool | None, device: str | None) -> EmbeddingModel:
     """A model on its device, kept for the next call."""
     made = EmbeddingModel.of(Base.of(_fetched(name)), pooling, normalize)
-    made.module.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    made.module.to(device or best_device())
     return made
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from unmask.batches import IGNORE
+from unmask.devices import sent
 from unmask.seeding import keys
 from unmask.tokens.batching import batches
 
@@ -88,7 +89,7 @@ class TaskBatch:
 
     def to(self, device: torch.device | str) -> TaskBatch:
         """The same batch on a device."""
-        return TaskBatch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        return TaskBatch(**{field.name: sent(getattr(self, field.name), device) for field in fields(self)})
 
     def part(self, start: int, stop: int) -> TaskBatch:
         """Rows start..stop alone: a micro-batch."""

@@ -34,6 +34,7 @@ from unmask.tasks.publishing import Published, publish
 from unmask.tasks.scratch import draw_weights
 from unmask.tasks.settings import Finetuning
 from unmask.tasks.task import Task
+from unmask.training.compiling import Compiled
 from unmask.training.fit import Aim, Fit
 from unmask.training.optimizers.adamw import AdamW
 from unmask.training.parallel import process_group
@@ -181,7 +182,7 @@ def _trained(folder: Path, me: World, display: Display | None) -> Published:
     run = saved(folder / "run.json")
     examples = Examples.read(run)
     run = replace(run, task=run.task.settled(examples.train, examples.validation))
-    machine = stages.machine(run, folder, me)
+    machine = stages.machine(run, folder, me, fixed_shapes=False)
     model = _model(run, examples)
     model.module.to(machine.device)
     limit = min(run.data.row_length or model.limit, model.limit)
@@ -329,6 +330,7 @@ def _fit(
         masters=masters,
         device=machine.device,
         peak=peak_flops(machine.device, machine.dtype),
+        compiled=Compiled(objective) if machine.compiled else None,
         me=me,
         watcher=display,
         aim=Aim(task.aim, higher=True, patience=tuning.patience),

@@ -53,11 +53,11 @@ def added(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def agreed(value: float, device: torch.device) -> float:
+def agreed(value: float) -> float:
     """The first process's number, on all of them: clocks differ, decisions must not."""
     if not dist.is_initialized():
         return value
-    tensor = torch.tensor(value, dtype=torch.float64, device=device)
+    tensor = torch.tensor(value, dtype=torch.float64)  # a GPU would have to be waited for
     dist.broadcast(tensor, 0)
     return float(tensor)
 

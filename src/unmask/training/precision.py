@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from unmask.devices import best_device
 from unmask.errors import SettingError
 
 
@@ -21,7 +22,7 @@ def chosen_device(setting: str) -> torch.device:
     """The device to compute on: "auto" takes the first GPU when there is one; SettingError for a name that torch does
     not know, or a device that it does not find."""
     if setting == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(best_device())
     try:
         device = torch.device(setting)
         torch.empty(1, device=device)
@@ -105,5 +106,6 @@ class Masters:
     @torch.no_grad()
     def publish(self) -> None:
         """Round the masters to what the objective computes with."""
-        for name in self._low:
-            self.parameters[name].data.copy_(self.views[name])
+        if self._low:
+            computed, learned = ([of[name] for name in self._low] for of in (self.parameters, self.views))
+            torch._foreach_copy_(computed, learned)

@@ -6,7 +6,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from unmask.config import choice, require
+from unmask.menu import unknown
 from unmask.training.schedules import SCHEDULES, Budget
+
+COMPILE = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Training:
     """CPU threads; none: one a core"""
     device: str = "auto"
     """auto, cpu, cuda, ...; auto takes the first GPU when there is one"""
+    compile: str = "auto"
+    """auto, on or off: whether the layers are compiled (torch.compile); auto does so to pretrain on a GPU"""
     tensorboard: bool = False
     """write TensorBoard files beside metrics.jsonl (extra: tensorboard)"""
 
@@ -58,6 +63,8 @@ class Training:
         for name in ("batch_start", "batch_ramp"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"training.{name}={value}: a share from 0 to 1 is needed")
+        known = list(COMPILE)
+        require(self.compile in known, f"training.compile: {unknown('choice', self.compile, known)}")
         require(self.clip >= 0, f"training.clip={self.clip}: 0 (never) or more is needed")
         require(self.evaluations >= 0, f"training.evaluations={self.evaluations}: 0 or more is needed")
 

@@ -14,13 +14,15 @@ from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flo
 
 # Fixed matrix products, (rows, inner, columns): the shapes of a mid-sized encoder's layers.
 _PRODUCTS = ((2048, 2048, 2048), (4096, 1024, 1024), (8192, 512, 1024))
+# A GPU needs more work at once, or starting it is what is measured.
+_PRODUCTS_GPU = ((8192, 8192, 8192), (16384, 4096, 4096), (32768, 1024, 4096))
 _ROUNDS = 5
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     """Floating-point operations a second in plain matrix products: the best of five rounds of fixed shapes."""
     best = 0.0
-    for rows, inner, columns in _PRODUCTS:
+    for rows, inner, columns in _PRODUCTS_GPU if device.type == "cuda" else _PRODUCTS:
         left = torch.randn(rows, inner, device=device, dtype=dtype)
         right = torch.randn(inner, columns, device=device, dtype=dtype)
         for _ in range(_ROUNDS):
@@ -57,7 +59,10 @@ class _Counter(TorchDispatchMode):
             with self:
                 return func.decompose(*given, **named)
         result = func(*given, **named)
-        if (formula := _FORMULAS.get(func._overloadpacket)) is not None:
+        if (products := _STRETCHES.get(func._schema.name)) is not None:
+            names = [each.name for each in func._schema.arguments]
+            self.total += products * _seen_flops(dict(zip(names, given, strict=False)) | named)
+        elif (formula := _FORMULAS.get(func._overloadpacket)) is not None:
             self.total += formula(*given, **named, out_val=result)
         return result
 
@@ -93,6 +98,24 @@ def _cudnn_backward(input: Any, weights: Any, *given: Any, **rest: Any) -> int:
 
 def _packed_flops(input: Any, *given: Any, out_shape: Any, **rest: Any) -> int:
     return 2 * input[-1] * math.prod(out_shape)
+
+
+# Attention by stretches (`layers/stretches.py`), and how many products of all that is seen it takes; torch's own
+# formulas know of no windows.
+_STRETCHES = {"torch_attn::_varlen_attn": 2, "torch_attn::_varlen_attn_backward": 5}
+
+
+def _seen_flops(given: dict[str, Any]) -> int:
+    """The operations of one product of queries (N,H,C) with the keys that they see. given: arguments by name."""
+    lengths = given["cu_seq_q"].diff().tolist()
+    reach = (given.get("window_size") or [-1])[0]
+    return 2 * sum(_pairs(length, reach) for length in lengths) * math.prod(given["query"].shape[1:])
+
+
+def _pairs(length: int, reach: int) -> int:
+    """How many pairs of `length` tokens see each other, no further apart than `reach`; -1: all of them."""
+    furthest = length - 1 if reach < 0 else min(reach, length - 1)
+    return length + 2 * furthest * length - furthest * (furthest + 1)
 
 
 # What torch has no formula for, by shapes: whole recurrences in one operation (input, weights, ...), the products of

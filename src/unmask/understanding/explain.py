@@ -120,7 +120,7 @@ def explain(model: Model, text: str, *, target: str | None = None, blank: int = 
     row, place = _asked(model, text, blanks, blank)
     tokens, groups = torch.tensor([row]), torch.ones(1, len(row), dtype=torch.long)
     columns = _words(model, row, place)
-    logits = model.predict(tokens, groups, torch.tensor([0]), torch.tensor([place]))[0]
+    logits = model.predict(tokens, groups, torch.tensor([0]), torch.tensor([place]))[0].cpu()
     word = int(_known(model, logits).argmax()) if target is None else _token(model, text, blanks, blank, target)
     inside = opened(model)
     lens = inside.lens(tokens, groups, place)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unmask.config import require
+from unmask.devices import runs_ahead
 from unmask.training.optimizers.adamw import AdamW, AdamWStep
 from unmask.training.precision import Masters
 
@@ -81,8 +82,7 @@ class MuonStep:
                 gradients.lerp_(momenta, settings.momentum), settings.newton_schulz_steps, self._dtype
             )
             size = rate * max(1.0, shape[0] / shape[1]) ** 0.5
-            for (weight, _), update in zip(members, updates.float(), strict=True):
-                weight.mul_(1 - rate * settings.weight_decay).sub_(update, alpha=size)
+            _apply([weight for weight, _ in members], updates.float(), 1 - rate * settings.weight_decay, size)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that must be kept to go on exactly."""
@@ -94,6 +94,16 @@ class MuonStep:
         self.rest.load({path: value for path, value in state.items() if not path.startswith("muon/")})
         for (rows, columns), momentum in self._momenta.items():
             momentum.copy_(state[f"muon/{rows}x{columns}"])
+
+
+def _apply(weights: list[Tensor], updates: Tensor, kept: float, size: float) -> None:
+    """Take `size` times the updates (n,R,C) off what is kept of the weights, n of (R,C)."""
+    if runs_ahead(updates.device):  # a GPU is started once for all of them
+        torch._foreach_mul_(weights, kept)
+        torch._foreach_sub_(weights, list(updates), alpha=size)
+        return
+    for weight, update in zip(weights, updates, strict=True):
+        weight.mul_(kept).sub_(update, alpha=size)
 
 
 def hidden_matrices(objective: nn.Module) -> dict[str, int]:
