@@ -31,7 +31,7 @@ def sent(tensor: Tensor, device: torch.device | str) -> Tensor:
 
     if tensor.device.type == "cpu" and torch.device(device).type == "cuda":
         # From pageable memory the copy would wait for all that the GPU was told before.
-        return tensor.pin_memory().to(device, non_blocking=True)
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 

@@ -15,17 +15,22 @@ WORDS = 97
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-@torch.library.custom_op("unmask_tests::by_stretches", mutates_args=())
-def by_stretches(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, starts: torch.Tensor, reach: int
-) -> torch.Tensor:
-    """What the kernel of a GPU promises, as one operation that no compiler looks into."""
+def shares(query, key, starts, reach):
+    """What each token takes of each other: (H,N,N)."""
     group = torch.bucketize(torch.arange(len(query)), starts, right=True)
     seen = group[:, None] == group
     if reach >= 0:
         seen &= (torch.arange(len(query))[:, None] - torch.arange(len(query))).abs() <= reach
     scores = torch.einsum("ihc,jhc->hij", query, key) * query.shape[-1] ** -0.5
-    return torch.einsum("hij,jhc->ihc", scores.masked_fill(~seen, float("-inf")).softmax(-1), value)
+    return scores.masked_fill(~seen, float("-inf")).softmax(-1)
+
+
+@torch.library.custom_op("unmask_tests::by_stretches", mutates_args=())
+def by_stretches(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, starts: torch.Tensor, reach: int
+) -> torch.Tensor:
+    """What the kernel of a GPU promises, as one operation that no compiler looks into."""
+    return torch.einsum("hij,jhc->ihc", shares(query, key, starts, reach), value).contiguous()
 
 
 @by_stretches.register_fake
@@ -48,11 +53,11 @@ def by_stretches_backward(
     starts: torch.Tensor,
     reach: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    with torch.enable_grad():
-        inputs = [each.detach().requires_grad_() for each in (query, key, value)]
-        mixed = by_stretches._init_fn(*inputs, starts, reach)
-        found = torch.autograd.grad(mixed, inputs, gradient)
-    return tuple(each.contiguous() for each in found)
+    taken = shares(query, key, starts, reach)
+    of_shares = torch.einsum("ihc,jhc->hij", gradient, value)
+    of_scores = taken * (of_shares - (of_shares * taken).sum(-1, keepdim=True)) * query.shape[-1] ** -0.5
+    of_query, of_key = torch.einsum("hij,jhc->ihc", of_scores, key), torch.einsum("hij,ihc->jhc", of_scores, query)
+    return of_query.contiguous(), of_key.contiguous(), torch.einsum("hij,ihc->jhc", taken, gradient).contiguous()
 
 
 @by_stretches_backward.register_fake
