@@ -9,7 +9,7 @@ entropy      of the words of a text, in nats, the mean over texts (Dieleman et a
 distinct-n   different n-grams of words over all of them, in all texts together (Li et al. 2016)
 
 With `--text` the first words of its lines stand in the table too, as long as the texts that are made: what real text
-has.
+has. The first text of each row is kept beside its figures, as `text`.
 It is not run by `python -m benchmarks`, which has no checkpoints.
 """
 
@@ -29,7 +29,7 @@ from benchmarks.measuring import keep
 FIGURES = ("perplexity", "entropy", "distinct_1", "distinct_2", "distinct_3", "seconds")
 
 
-def main(given: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
+def main(given: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     """Make texts with every model, order and number of steps, judge them, print the table and keep the results."""
     from unmask import load
 
@@ -50,7 +50,7 @@ def main(given: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
                 seconds = time.perf_counter() - started
                 row = f"{name or Path(path).name} {order} {steps}"
                 table[row] = judged(judge, [each.text for each in made]) | {"seconds": seconds / asked.samples}
-                print(row, {key: round(value, 3) for key, value in table[row].items()}, flush=True)
+                print(row, {key: round(table[row][key], 3) for key in FIGURES}, table[row]["text"], flush=True)
     if asked.keep:
         keep("generation", vars(asked), {}, table)
     else:
@@ -86,8 +86,8 @@ def real_texts(judge: Any, file: str, tokens: int, count: int) -> list[str]:
     return texts
 
 
-def judged(judge: Any, texts: Sequence[str]) -> dict[str, float]:
-    """The figures of some texts; those without a word say nothing and are left out."""
+def judged(judge: Any, texts: Sequence[str]) -> dict[str, Any]:
+    """The figures of some texts, and the first of them; those without a word say nothing and are left out."""
     from unmask.evaluation.pseudo_likelihood import pseudo_perplexity
 
     texts = [text for text in texts if text.strip()]
@@ -96,7 +96,7 @@ def judged(judge: Any, texts: Sequence[str]) -> dict[str, float]:
         "perplexity": pseudo_perplexity(judge.score(list(texts))),
         "entropy": statistics.fmean(entropy(words) for words in spoken),
     }
-    return figures | {f"distinct_{n}": distinct(spoken, n) for n in (1, 2, 3)}
+    return figures | {f"distinct_{n}": distinct(spoken, n) for n in (1, 2, 3)} | {"text": texts[0]}
 
 
 def words_of(text: str) -> list[str]:
@@ -117,7 +117,7 @@ def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
     return len(set(grams)) / max(1, len(grams))
 
 
-def shown(table: dict[str, dict[str, float]]) -> str:
+def shown(table: dict[str, dict[str, Any]]) -> str:
     """The table as text."""
     wide = max(map(len, table))
     lines = [f"{'':{wide}} " + " ".join(f"{name:>10}" for name in FIGURES)]

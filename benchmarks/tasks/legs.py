@@ -313,7 +313,7 @@ class Generated:
         """The table of `benchmarks.generation`."""
         from benchmarks.generation import main
 
-        text = place.to / "held-out.txt"
+        text = place.to / f"held-out-{self.judge}.txt"
         text.write_text("".join(f"{line}\n" for line in self._held_out(place)), encoding="utf-8")
         models = [f"{name}={place.model(name)}" for name in self.models]
         small = ("--steps", "4", "--samples", "2", "--tokens", "8") if place.smoke else self.words

@@ -18,6 +18,7 @@ PRETRAINED, RANDOM = ("tuning.learning_rate=3e-4",), ("tuning.learning_rate=6e-4
 
 ROWS = ("data.row_length=256", "training.batch_size=32")
 ENGLISH_TEXT = ("en/wikipedia-2015-*.jsonl.zst", "en/books-*.jsonl.zst", "en/brown.jsonl.zst")
+POEMS = ("zh/poetry.jsonl.zst",)
 ENCODERS = {
     leg.encoder: leg
     for leg in (
@@ -39,6 +40,9 @@ ENCODERS = {
         Pretraining("python", ("code/pretraining.jsonl",), 20, 8_192, "python", ROWS, kind="bpe"),
         Pretraining("plain", ENGLISH_TEXT, 15, 16_384, "english", ROWS),
         Pretraining("diffusion", ENGLISH_TEXT, 15, 16_384, "english", ROWS, recipe="diffusion"),
+        Pretraining("poems", POEMS, 8, 8_192, "poems", ("data.language=zh",)),
+        Pretraining("poems-diffusion", POEMS, 8, 8_192, "poems", ("data.language=zh",), recipe="diffusion"),
+        Pretraining("poems-judge", POEMS, 8, 8_192, "poems", ("data.language=zh",), recipe="lstm"),
     )
 }  # fmt: skip
 
@@ -84,6 +88,7 @@ WRITING = (
 FUNCTIONS = (400, ("training.epochs=3", "training.batch_size=16"))
 WRITING_RATES = {"pretrained": ("tuning.learning_rate=5e-4",), "random": ("tuning.learning_rate=1e-3",)}
 GENERATION = ("--steps", "4", "16", "64", "--samples", "16", "--tokens", "48")
+POEM = ("--steps", "4", "16", "48", "--samples", "16", "--tokens", "48")
 
 
 def planned(seeds: Sequence[int] = SEEDS) -> list[Leg]:
@@ -105,6 +110,10 @@ def planned(seeds: Sequence[int] = SEEDS) -> list[Leg]:
         ENCODERS["plain"],
         ENCODERS["diffusion"],
         Generated(("plain", "diffusion"), "english", 300, GENERATION),
+        ENCODERS["poems"],
+        ENCODERS["poems-diffusion"],
+        ENCODERS["poems-judge"],
+        Generated(("poems", "poems-diffusion"), "poems-judge", 200, POEM, "poems", "generated-poems"),
     ]
 
 

@@ -254,9 +254,11 @@ def _generation(records: Sequence[Record]) -> Rows:
         for name, figures in record["figures"].items():
             told = [f"{figures[key]:.2f}" for key in ("perplexity", "entropy")]
             shares = [percent(figures[f"distinct_{n}"]) for n in (1, 2, 3)]
-            yield name, *told, *shares, f"{figures['seconds']:.2f}" if "seconds" in figures else "–"
+            seconds = f"{figures['seconds']:.2f}" if "seconds" in figures else "–"
+            yield name, *told, *shares, seconds, " ".join(figures["text"].split()).replace("|", "\\|")
 
 
+TEXTS = ["text", "perplexity", "entropy", "distinct 1", "distinct 2", "distinct 3", "seconds", "the first of them"]
 Maker = Callable[[Sequence[Record]], Rows]
 TABLES: dict[str, tuple[str, str, list[str], Maker]] = {
     "encoders": (
@@ -298,7 +300,11 @@ TABLES: dict[str, tuple[str, str, list[str], Maker]] = {
     "generation": (
         "Text by iterative unmasking", "A plain and a diffusion checkpoint of the same minutes, judged by the English "
         "encoder: pseudo-perplexity, entropy of words in nats, different n-grams in percent.",
-        ["text", "perplexity", "entropy", "distinct 1", "distinct 2", "distinct 3", "seconds"], _generation,
+        TEXTS, _generation,
+    ),
+    "poems": (
+        "Chinese poems by iterative unmasking", "Trained on the poetry alone, some minutes each; judged by an LSTM.",
+        TEXTS, _generation,
     ),
 }  # fmt: skip
 """Title, words, header and rows of each table, in the order of the document."""
