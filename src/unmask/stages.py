@@ -36,7 +36,7 @@ from unmask.training.checkpoint import newest
 from unmask.training.compiling import Compiled, compiles
 from unmask.training.fit import Fit
 from unmask.training.memory import keep_large_blocks, peak_memory
-from unmask.training.parallel import together
+from unmask.training.parallel import same, together
 from unmask.training.precision import Masters, chosen_device, chosen_dtype
 from unmask.training.schedules import Spent
 from unmask.training.settings import Training
@@ -257,8 +257,16 @@ def objective(run: Run, store: Store, machine: Machine) -> nn.Module:
 
 def begin(run: Run, folder: Path, store: Store, objective: nn.Module) -> None:
     """Give a fresh objective what run.start names, unless the run goes on from a checkpoint of its own."""
-    if (run.start.model or run.start.vectors) and newest(folder / "checkpoints") is None:
+    if newest(folder / "checkpoints") is None and not _taken_over(run, objective):
         start.begin(run.start, objective, store, run.seed)
+        for parameter in objective.parameters():  # what is counted may differ between machines, in its last bits
+            same(parameter.data)
+
+
+def _taken_over(run: Run, objective: nn.Module) -> bool:
+    """Whether a student begins with weights of its teacher."""
+    told = run.start.model or run.start.vectors
+    return isinstance(objective, StudentObjective) and objective.settings.from_teacher and not told
 
 
 def teach(run: Run, folder: Path, store: Store, model: nn.Module, machine: Machine, me: World) -> None:
@@ -271,8 +279,7 @@ def teach(run: Run, folder: Path, store: Store, model: nn.Module, machine: Machi
     environment = _recorded(folder)
     teacher = teaching.found(model.settings.teacher, environment.get("teacher"), machine.device.type)
     teaching.check(teacher, model, store, run.data.row_length, run.data.packing)
-    begun = run.start.model or run.start.vectors or newest(folder / "checkpoints")
-    if model.settings.from_teacher and begun is None:
+    if _taken_over(run, model) and newest(folder / "checkpoints") is None:
         console.say(teaching.take_over(teacher, model))
     if me.first and "teacher" not in environment:
         _record(folder, run, environment | {"teacher": teaching.recorded(teacher)})

@@ -96,13 +96,6 @@ def test_a_store_of_one_document_gives_the_unigram(filler, farm, monkeypatch):
     np.testing.assert_allclose(asked(alone, "the [MASK] barks")[0], alone.unigram, rtol=1e-4)
 
 
-def test_at_most_so_many_tokens_are_counted(farm):
-    from unmask.comparison.ngrams import training_tokens
-
-    tokens, documents = training_tokens(farm, 500)
-    assert 400 <= len(tokens) == len(documents) <= 500
-
-
 @given(
     share=some.floats(0.02, 0.98),
     below=some.lists(some.floats(0.01, 1), min_size=5, max_size=20),

@@ -155,7 +155,7 @@ class Ngrams:
             size <= LARGEST_VOCABULARY, f"n-grams take at most {LARGEST_VOCABULARY:,} tokens, the store has {size:,}"
         )
         unigram = (store.token_counts + 1.0) / unigram_mass(store.token_counts)
-        tokens, documents = training_tokens(store, most_tokens)
+        tokens, documents = store.beginning("train", most_tokens)
         held = documents % HELD_OUT_EVERY == 0
         counted = tokens[~held], documents[~held]
         tables = [_counted(offsets, size, *counted) for offsets in CONTEXTS]
@@ -198,21 +198,6 @@ class Ngrams:
 
 
 # ---------------------------------------------------------------- counting
-
-
-def training_tokens(store: Store, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most about `most` tokens of the training split, the beginning of each shard, and the document of each: int64
-    (n,), (n,)."""
-    shards = store.shards("train")
-    share = min(1.0, most / max(1, sum(map(len, shards))))
-    tokens, documents, before = [], [], 0
-    for shard in shards:
-        stop = int(share * len(shard))
-        starts = np.asarray(shard.document_starts)
-        tokens.append(np.asarray(shard.tokens[:stop]).astype(np.int64))
-        documents.append(np.repeat(np.arange(len(starts) - 1), np.diff(starts))[:stop] + before)
-        before += len(starts) - 1
-    return np.concatenate(tokens), np.concatenate(documents)
 
 
 def _counted(offsets: tuple[int, ...], size: int, tokens: np.ndarray, documents: np.ndarray) -> Table:

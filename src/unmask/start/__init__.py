@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unmask.config import require
+from unmask.menu import unknown
+
+EMBEDDINGS = ["counts", "random"]
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a run starts from; with neither, all weights are random."""
+    """What a run starts from. Weights that nothing is said of are random."""
 
     model: str | None = None
     """go on from this masked language model: a run folder, a Hugging Face folder or a Hub name. Architecture and
@@ -17,7 +20,12 @@ class Start:
     vectors: str | None = None
     """start the token embeddings from word vectors: a text file of word2vec or GloVe, also .gz"""
 
+    embeddings: str = "counts"
+    """where token embeddings begin that neither of them brings: counts (from what stands near each token in the
+    training text, counted in seconds) or random"""
+
     def __post_init__(self) -> None:
+        require(self.embeddings in EMBEDDINGS, f"start.embeddings: {unknown('start', self.embeddings, EMBEDDINGS)}")
         require(
             self.model is None or self.vectors is None,
             "start.model brings its own embeddings: leave out start.vectors, or start.model",

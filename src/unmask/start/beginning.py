@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def begin(start: Start, objective: Any, store: Store, seed: int) -> None:
-    """Give a fresh objective the weights of start.model, or the embeddings of start.vectors, where either is set."""
+    """Give a fresh objective the weights of start.model, or the embeddings of start.vectors or of counts."""
     if start.model is not None:
         from unmask.start.folder import begin_from
 
@@ -20,3 +20,7 @@ def begin(start: Start, objective: Any, store: Store, seed: int) -> None:
         from unmask.start.vectors import begin_from_vectors
 
         begin_from_vectors(objective.encoder.embedding, Path(start.vectors), store.tokenizer(), seed)
+    elif start.embeddings == "counts":
+        from unmask.start.counts import begin_from_counts
+
+        begin_from_counts(objective.encoder.embedding, store, seed)

@@ -132,6 +132,20 @@ class Store:
         """How many documents, sentences, words or tokens a split has."""
         return sum(shard.counts[what] for shard in self.shards(split))
 
+    def beginning(self, split: str, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """At most about `most` tokens of a split, the beginning of each shard, and the document of each: int64 (n,),
+        (n,)."""
+        shards = self.shards(split)
+        share = min(1.0, most / max(1, sum(map(len, shards))))
+        tokens, documents, before = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+        for shard in shards:
+            stop = int(share * len(shard))
+            starts = np.asarray(shard.document_starts)
+            tokens.append(np.asarray(shard.tokens[:stop]).astype(np.int64))
+            documents.append(np.repeat(np.arange(len(starts) - 1), np.diff(starts))[:stop] + before)
+            before += len(starts) - 1
+        return np.concatenate(tokens), np.concatenate(documents)
+
     def documents(self, split: str = "validation") -> Iterator[Document]:
         """The documents of the validation split with their texts; those of the training split are not kept."""
         if split != "validation":

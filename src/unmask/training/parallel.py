@@ -62,6 +62,13 @@ def agreed(value: float) -> float:
     return float(tensor)
 
 
+def same(tensor: Tensor) -> Tensor:
+    """The first process's tensor, on all of them, in place."""
+    if dist.is_initialized():
+        dist.broadcast(tensor, 0)
+    return tensor
+
+
 def together() -> None:
     """Wait for all processes."""
     if dist.is_initialized():
