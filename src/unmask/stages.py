@@ -257,16 +257,10 @@ def objective(run: Run, store: Store, machine: Machine) -> nn.Module:
 
 def begin(run: Run, folder: Path, store: Store, objective: nn.Module) -> None:
     """Give a fresh objective what run.start names, unless the run goes on from a checkpoint of its own."""
-    if newest(folder / "checkpoints") is None and not _taken_over(run, objective):
+    taught = isinstance(objective, StudentObjective) and objective.settings.from_teacher and not run.start.named
+    if newest(folder / "checkpoints") is None and not taught:
         start.begin(run.start, objective, store, run.seed)
-        for parameter in objective.parameters():  # what is counted may differ between machines, in its last bits
-            same(parameter.data)
-
-
-def _taken_over(run: Run, objective: nn.Module) -> bool:
-    """Whether a student begins with weights of its teacher."""
-    told = run.start.model or run.start.vectors
-    return isinstance(objective, StudentObjective) and objective.settings.from_teacher and not told
+        same(objective)  # what is counted may differ between machines, in its last bits
 
 
 def teach(run: Run, folder: Path, store: Store, model: nn.Module, machine: Machine, me: World) -> None:
@@ -279,7 +273,8 @@ def teach(run: Run, folder: Path, store: Store, model: nn.Module, machine: Machi
     environment = _recorded(folder)
     teacher = teaching.found(model.settings.teacher, environment.get("teacher"), machine.device.type)
     teaching.check(teacher, model, store, run.data.row_length, run.data.packing)
-    if _taken_over(run, model) and newest(folder / "checkpoints") is None:
+    begun = run.start.named or newest(folder / "checkpoints")
+    if model.settings.from_teacher and begun is None:
         console.say(teaching.take_over(teacher, model))
     if me.first and "teacher" not in environment:
         _record(folder, run, environment | {"teacher": teaching.recorded(teacher)})
@@ -376,7 +371,7 @@ def _card(
 ) -> str:
     from unmask.report.card import model_card
 
-    begun = {"started from": run.start.model or run.start.vectors} if run.start.model or run.start.vectors else {}
+    begun = {"started from": run.start.named} if run.start.named else {}
     expected = _recorded(fit.folder).get("expected")
     hoped = {} if expected is None else {"loss expected before training": f"{expected['loss']:.3f}"}
     seen = begun | {

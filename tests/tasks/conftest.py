@@ -143,7 +143,7 @@ def tuning(folder_of, files, monkeypatch):
             "training.precision=fp32",
             "tuning.learning_rate=0.005",
         ]
-        return overridden(Finetuning(model=str(folder_of(model)), name="tiny"), [*given, *settings])
+        return overridden(overridden(Finetuning(model=str(folder_of(model)), name="tiny"), given), settings)
 
     return made
 

@@ -17,7 +17,7 @@ from unmask.training.optimizers.muon import Muon
 HEAD_CHANNELS = 64
 
 # Tuned at 6 layers of 256 (docs/log.md, "Rates and masks after the new start").
-_TUNED_WIDTH, _ADAM_RATE = 256, 3e-3
+_TUNED_WIDTH, _ADAM_RATE = 256, 1e-3
 # 32 rows of 128 in a step are right for about two million tokens: 16 learn no more from as many tokens and pay the
 # optimizer twice as often, 64 are level at 1.2 M and better beyond (docs/log.md, "Learning rates of the demo").
 _STEP_TOKENS, _AT_TOKENS = 32 * 128, 2_000_000

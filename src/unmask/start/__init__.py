@@ -30,3 +30,8 @@ class Start:
             self.model is None or self.vectors is None,
             "start.model brings its own embeddings: leave out start.vectors, or start.model",
         )
+
+    @property
+    def named(self) -> str | None:
+        """The file or folder that it starts from, if any."""
+        return self.model or self.vectors

@@ -1,16 +1,17 @@
 """Token embeddings that start from what stands near each token in the training text.
 
 Which tokens go together is most of what a masked model learns in a short run, a pair at a time. Counting says it of all
-of the text in seconds: the positive pointwise mutual information of tokens that stand near each other, factored, gives
-vectors like those of word2vec (Levy and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization"). Here
-they are where the embeddings, and with them the tied output weights, begin; the model is the stock one. docs/log.md has
-what it gains.
+of the text in seconds: the positive pointwise mutual information of a token with the tokens before and after it,
+factored, gives vectors like those of word2vec (Levy and Goldberg 2014, "Neural Word Embedding as Implicit Matrix
+Factorization"; contexts that know their side: Schuetze 1993, "Word Space"). The embeddings, and with them the tied
+output weights, begin there; the model is the stock one. docs/log.md has what it gains, and what did worse.
 
 Shapes: n tokens of text, V vocabulary, E channels of an embedding, R directions that are kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,14 +26,13 @@ if TYPE_CHECKING:
 MOST_TOKENS = 16_000_000
 """Tokens of training text that are counted; about ten seconds of one core, half a gigabyte of memory."""
 
-NEAR = {1: 1.0, 2: 0.5}
-"""How far apart tokens go together, and how much such a pair counts."""
+NEAR = {1: 0.6, 2: 0.3}
+"""How far away the tokens are that say something of a token, and how much what each of them says counts."""
 
 SPREAD = 0.06
 """Standard deviation of the embeddings' channels: the logits begin as far apart as a trained model has them."""
 
-_SURE = 100.0  # a pair as frequent as chance says must be seen this often to count as log 2
-_RARE = 0.35  # rare tokens weigh less in the factors, as their frequency to this power
+_SURE = 1000.0  # the higher, the more a pair says that was seen once
 _MOST_DIRECTIONS = 256
 _LONG = 0.9  # longer vectors than this share of all are shortened
 
@@ -43,7 +43,7 @@ def begin_from_counts(embedding: nn.Embedding, store: Store, seed: int) -> None:
 
     What all rows had in common stays. Special tokens, and those that the text has not, keep their rows.
     """
-    found = vectors_of(neighbours(store), store.token_counts, embedding.embedding_dim, seed)
+    found = vectors_of(told(store), embedding.embedding_dim, seed)
     known = torch.from_numpy(store.token_counts > 0)
     known[torch.from_numpy(store.tokenizer().special_ids).long()] = False
     if int(known.sum()) < 2:
@@ -54,40 +54,50 @@ def begin_from_counts(embedding: nn.Embedding, store: Store, seed: int) -> None:
     embedding.weight[known.to(rows.device)] = embedding.weight.mean(0) + made.to(rows)
 
 
-def neighbours(store: Store, most: int = MOST_TOKENS) -> csr_matrix:
-    """How often each token stood near each other one of the same document, by `NEAR`: (V,V), symmetric."""
+def told(store: Store, most: int = MOST_TOKENS) -> csr_matrix:
+    """What the tokens of the training text say of each other: (V,S*V), a row for each token, and for each of the S
+    sides and distances in `NEAR` a column for each token that stands there.
+
+    A number is log(1 + n / (1000 p)) by its weight: n how often the two stood so in a document, p the share of the text
+    that the row's token has.
+    """
+    from scipy.sparse import hstack
+
+    shares = (store.token_counts + 1.0) / (store.token_counts + 1.0).sum()
+    parts = []
+    for weight, seen in _seen(*store.beginning("train", most), store.vocabulary_size):
+        seen.data = (weight * np.log1p(seen.data / (_SURE * shares[seen.row]))).astype(np.float32)
+        parts.append(seen)
+    return hstack(parts).tocsr()
+
+
+def _seen(tokens: np.ndarray, documents: np.ndarray, size: int) -> Iterator[tuple[float, Any]]:
+    """For each distance and side its weight, and how often each token had each other one there: (V,V)."""
     from scipy.sparse import coo_matrix
 
-    tokens, documents = store.beginning("train", most)
-    size: Any = (store.vocabulary_size, store.vocabulary_size)
-    total = coo_matrix(size, dtype=np.float32).tocsr()
     for distance, weight in NEAR.items():
         together = documents[distance:] == documents[:-distance]
-        pairs = tokens[:-distance][together], tokens[distance:][together]
-        total += coo_matrix((np.full(len(pairs[0]), weight, np.float32), pairs), shape=size).tocsr()
-    return (total + total.T).tocsr()
+        before, after = tokens[:-distance][together], tokens[distance:][together]
+        for row, column in ((after, before), (before, after)):
+            pairs = coo_matrix((np.ones(len(row), np.float32), (row, column)), shape=(size, size))
+            pairs.sum_duplicates()
+            yield weight, pairs
 
 
-def vectors_of(near: csr_matrix, counts: np.ndarray, channels: int, seed: int = 0) -> Tensor:
-    """Vectors (V,channels) float32 whose products follow log(1 + n(c,w) / (100 p(w))), n from `near` (V,V), p from the
-    counts (V,) of tokens.
+def vectors_of(matrix: csr_matrix, channels: int, seed: int = 0) -> Tensor:
+    """Vectors (V,channels) float32 of the rows of a matrix (V,C): its directions that explain most, each by the root of
+    its size, in a random rotation, so that all channels vary alike. The longest are shortened.
 
-    The directions that explain most, each by the root of its size, in a random rotation, so that all channels vary
-    alike.
+    By one thread, so that a machine always comes to the same bits.
     """
-    from scipy.sparse import csr_matrix, diags
     from sklearn.utils.extmath import randomized_svd
+    from threadpoolctl import threadpool_limits
 
-    shares = (counts + 1.0) / (counts + 1.0).sum()
-    values = np.log1p(near.data / (_SURE * shares[near.indices])).astype(np.float32)
-    told = csr_matrix((values, near.indices, near.indptr), shape=near.shape)
-    weights = shares**_RARE / (shares**_RARE).mean()
-    weighed = diags(weights.astype(np.float32)) @ (told + told.T) @ diags(weights.astype(np.float32))
-    directions = min(channels, _MOST_DIRECTIONS, len(counts) - 1)
-    left, sizes, _ = randomized_svd(weighed.tocsr(), directions, n_oversamples=16, n_iter=2, random_state=seed)
-    vectors = torch.from_numpy((left * sizes**0.5 / weights[:, None]).astype(np.float32))
-    lengths = vectors.norm(dim=1, keepdim=True)
-    longest = float(np.quantile(lengths.numpy(), _LONG))
-    vectors *= longest / lengths.clamp(min=max(longest, 1e-12))
-    draw = torch.randn(channels, directions, generator=torch.Generator().manual_seed(seed))
-    return vectors @ torch.linalg.qr(draw).Q.T
+    directions = min(channels, _MOST_DIRECTIONS, matrix.shape[0] - 1)
+    with threadpool_limits(1):
+        left, sizes, _ = randomized_svd(matrix, directions, n_oversamples=16, n_iter=2, random_state=seed)
+        vectors = left * sizes**0.5
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors *= np.minimum(1, np.quantile(lengths, _LONG) / np.maximum(lengths, 1e-12))
+        turned, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(channels, directions)))
+        return torch.from_numpy((vectors @ turned.T).astype(np.float32))

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from unmask.distributed import World, world
 
@@ -62,11 +62,11 @@ def agreed(value: float) -> float:
     return float(tensor)
 
 
-def same(tensor: Tensor) -> Tensor:
-    """The first process's tensor, on all of them, in place."""
+def same(module: nn.Module) -> None:
+    """Give all processes the weights of the first one."""
     if dist.is_initialized():
-        dist.broadcast(tensor, 0)
-    return tensor
+        for parameter in module.parameters():
+            dist.broadcast(parameter.data, 0)
 
 
 def together() -> None:

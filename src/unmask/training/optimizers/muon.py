@@ -32,7 +32,7 @@ class Muon:
     """share of a hidden matrix that is taken off, times the learning rate"""
     newton_schulz_steps: int = 5
     """turns of the orthogonalising iteration"""
-    adam_learning_rate: float = 3e-3
+    adam_learning_rate: float = 1e-3
     """peak learning rate of embeddings, norms and biases"""
     adam_beta1: float = 0.9
     """their decay of the mean of gradients"""
