@@ -81,6 +81,14 @@ def test_tokens_of_the_same_neighbours_begin_alike_and_special_ones_stay(store):
     assert np.corrcoef(alike[other], (near @ near.T)[other])[0, 1] > 0.5
 
 
+def test_a_text_without_neighbours_leaves_the_embeddings_as_they_are(store, monkeypatch):
+    monkeypatch.setattr("unmask.start.counts.told", lambda store: csr_matrix((store.vocabulary_size, 9)))
+    embedding = torch.nn.Embedding(store.vocabulary_size, 16)
+    before = embedding.weight.detach().clone()
+    begin_from_counts(embedding, store, seed=0)
+    torch.testing.assert_close(embedding.weight.detach(), before, rtol=0, atol=0)
+
+
 def test_it_is_how_runs_begin_unless_they_say_otherwise(run, store):
     counted, again = (fresh(run, store).embedding.weight for _ in range(2))
     drawn = fresh(run, store, embeddings="random").embedding.weight

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unmask import console
 from unmask.tokens.store import Store
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ def begin_from_counts(embedding: nn.Embedding, store: Store, seed: int) -> None:
 
     What all rows had in common stays. Special tokens, and those that the text has not, keep their rows.
     """
+    tokens = min(MOST_TOKENS, store.count("tokens", "train"))
+    console.say(f"counting what stands near what in {tokens:,} tokens, for embeddings to start from")
     found = vectors_of(told(store), embedding.embedding_dim, seed)
     known = torch.from_numpy(store.token_counts > 0)
     known[torch.from_numpy(store.tokenizer().special_ids).long()] = False
-    if int(known.sum()) < 2:
+    if not found[known].any():
         return
     vectors = found[known] - found[known].mean(0)
     rows = embedding.weight[known.to(embedding.weight.device)]
@@ -66,9 +69,11 @@ def told(store: Store, most: int = MOST_TOKENS) -> csr_matrix:
     shares = (store.token_counts + 1.0) / (store.token_counts + 1.0).sum()
     parts = []
     for weight, seen in _seen(*store.beginning("train", most), store.vocabulary_size):
-        seen.data = (weight * np.log1p(seen.data / (_SURE * shares[seen.row]))).astype(np.float32)
+        share = np.repeat(shares, np.diff(seen.indptr))
+        seen.data = (weight * np.log1p(seen.data / (_SURE * share))).astype(np.float32)
         parts.append(seen)
-    return hstack(parts).tocsr()
+    together: Any = hstack(parts)
+    return together.tocsr()
 
 
 def _seen(tokens: np.ndarray, documents: np.ndarray, size: int) -> Iterator[tuple[float, Any]]:
@@ -78,24 +83,25 @@ def _seen(tokens: np.ndarray, documents: np.ndarray, size: int) -> Iterator[tupl
     for distance, weight in NEAR.items():
         together = documents[distance:] == documents[:-distance]
         before, after = tokens[:-distance][together], tokens[distance:][together]
-        for row, column in ((after, before), (before, after)):
-            pairs = coo_matrix((np.ones(len(row), np.float32), (row, column)), shape=(size, size))
-            pairs.sum_duplicates()
-            yield weight, pairs
+        pairs = coo_matrix((np.ones(len(after), np.float32), (after, before)), shape=(size, size)).tocsr()
+        following = pairs.T.tocsr()
+        yield weight, pairs
+        yield weight, following
 
 
-def vectors_of(matrix: csr_matrix, channels: int, seed: int = 0) -> Tensor:
-    """Vectors (V,channels) float32 of the rows of a matrix (V,C): its directions that explain most, each by the root of
-    its size, in a random rotation, so that all channels vary alike. The longest are shortened.
+def vectors_of(matrix: Any, channels: int, seed: int = 0) -> Tensor:
+    """Vectors (V,channels) float32 of the rows of a sparse matrix (V,C): its directions that explain most, each by the
+    root of its size, in a random rotation, so that all channels vary alike. The longest are shortened.
 
     By one thread, so that a machine always comes to the same bits.
     """
-    from sklearn.utils.extmath import randomized_svd
+    from sklearn.utils import extmath
     from threadpoolctl import threadpool_limits
 
-    directions = min(channels, _MOST_DIRECTIONS, matrix.shape[0] - 1)
+    directions = min(channels, _MOST_DIRECTIONS, min(matrix.shape) - 1)
     with threadpool_limits(1):
-        left, sizes, _ = randomized_svd(matrix, directions, n_oversamples=16, n_iter=2, random_state=seed)
+        how: Any = {"n_oversamples": 16, "n_iter": 2, "random_state": seed}
+        left, sizes, _ = extmath.randomized_svd(matrix, directions, **how)
         vectors = left * sizes**0.5
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors *= np.minimum(1, np.quantile(lengths, _LONG) / np.maximum(lengths, 1e-12))

@@ -9,7 +9,7 @@ from unmask.config import choice, require
 from unmask.menu import unknown
 from unmask.training.schedules import SCHEDULES, Budget
 
-COMPILE = ("auto", "on", "off")
+COMPILE: list[str] = ["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ class Training:
         for name in ("batch_start", "batch_ramp"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"training.{name}={value}: a share from 0 to 1 is needed")
-        known = list(COMPILE)
-        require(self.compile in known, f"training.compile: {unknown('choice', self.compile, known)}")
+        require(self.compile in COMPILE, f"training.compile: {unknown('choice', self.compile, COMPILE)}")
         require(self.clip >= 0, f"training.clip={self.clip}: 0 (never) or more is needed")
         require(self.evaluations >= 0, f"training.evaluations={self.evaluations}: 0 or more is needed")
 
