@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 MOST_TOKENS = 16_000_000
-"""Tokens of training text that are counted; about ten seconds of one core, half a gigabyte of memory."""
+"""Tokens of training text that are counted; about eighteen seconds of one core, a gigabyte of memory."""
 
 NEAR = {1: 0.6, 2: 0.3}
 """How far away the tokens are that say something of a token, and how much what each of them says counts."""
