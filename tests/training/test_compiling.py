@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import library
 
 from unmask.architectures.modernbert import ModernBert
 from unmask.errors import SettingError
@@ -25,7 +26,7 @@ def shares(query, key, starts, reach):
     return scores.masked_fill(~seen, float("-inf")).softmax(-1)
 
 
-@torch.library.custom_op("unmask_tests::by_stretches", mutates_args=())
+@library.custom_op("unmask_tests::by_stretches", mutates_args=())
 def by_stretches(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, starts: torch.Tensor, reach: int
 ) -> torch.Tensor:
@@ -44,7 +45,7 @@ def _setup(ctx, inputs, output):
 
 
 # The gradient is an operation of its own, as that of the kernel is.
-@torch.library.custom_op("unmask_tests::by_stretches_backward", mutates_args=())
+@library.custom_op("unmask_tests::by_stretches_backward", mutates_args=())
 def by_stretches_backward(
     gradient: torch.Tensor,
     query: torch.Tensor,
@@ -101,7 +102,9 @@ def learned(model, some, compiled=None):
     found = []
     for each in some:
         if compiled is not None:
-            compiled.vary((stretches.Stretches.of(each.groups, each.positions, torch.float32).starts, 0))
+            found_stretches = stretches.Stretches.of(each.groups, each.positions, torch.float32)
+            assert found_stretches is not None
+            compiled.vary((found_stretches.starts, 0))
             compiled.vary((each.places, 1))
         model.zero_grad()
         loss = model(each)["masked"]

@@ -108,4 +108,4 @@ class Masters:
         """Round the masters to what the objective computes with."""
         if self._low:
             computed, learned = ([of[name] for name in self._low] for of in (self.parameters, self.views))
-            torch._foreach_copy_(computed, learned)
+            torch._foreach_copy_(computed, learned)  # pyright: ignore[reportPrivateImportUsage]

@@ -99,8 +99,8 @@ class MuonStep:
 def _apply(weights: list[Tensor], updates: Tensor, kept: float, size: float) -> None:
     """Take `size` times the updates (n,R,C) off what is kept of the weights, n of (R,C)."""
     if runs_ahead(updates.device):  # a GPU is started once for all of them
-        torch._foreach_mul_(weights, kept)
-        torch._foreach_sub_(weights, list(updates), alpha=size)
+        torch._foreach_mul_(weights, kept)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_sub_(weights, list(updates), alpha=size)  # pyright: ignore[reportPrivateImportUsage]
         return
     for weight, update in zip(weights, updates, strict=True):
         weight.mul_(kept).sub_(update, alpha=size)
