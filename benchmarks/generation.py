@@ -46,7 +46,8 @@ def main(given: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         for order in asked.orders:
             for steps in asked.steps:
                 started = time.perf_counter()
-                made = model.generate(asked.prompt, order=order, steps=steps, **settings)
+                chosen = None if order == "usual" else order
+                made = model.generate(asked.prompt, order=chosen, steps=steps, **settings)
                 seconds = time.perf_counter() - started
                 row = f"{name or Path(path).name} {order} {steps}"
                 table[row] = judged(judge, [each.text for each in made]) | {"seconds": seconds / asked.samples}
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text", metavar="FILE", help="real text, one document on a line")
     parser.add_argument("--prompt", default="")
     parser.add_argument("--steps", nargs="+", type=int, default=[4, 16, 64])
-    parser.add_argument("--orders", nargs="+", default=["confidence", "random"])
+    parser.add_argument("--orders", nargs="+", default=["usual", "confidence", "random"], help="usual: the model's own")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--temperature", type=float, default=1.0)

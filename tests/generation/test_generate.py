@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -117,6 +118,55 @@ def test_the_surest_blank_is_filled_first_and_the_others_are_asked_again(bert: M
         total += float(scores[place].max())
     assert made.text == bert.tokenizer.decode(row)
     assert made.mean_log_probability == pytest.approx(total / 3, rel=1e-4)
+
+
+# ---------------------------------------------------------------- what is in view
+
+
+def rows_asked(monkeypatch, model: Model, prompt: str, **settings) -> list[list[int]]:
+    """The rows that the model was asked about, one sample."""
+    rows, predict = [], Model.predict
+
+    def watched(self, tokens, *others):
+        rows.append(tokens[0].tolist())
+        return predict(self, tokens, *others)
+
+    monkeypatch.setattr(Model, "predict", watched)
+    generate(model, prompt, **settings)
+    return rows
+
+
+def test_a_text_goes_on_from_left_to_right_with_one_blank_in_view(bert: Model, monkeypatch) -> None:
+    rows = rows_asked(monkeypatch, bert, "the cat", tokens=4)
+    assert [len(row) for row in rows] == [4, 5, 6, 8]  # [CLS] the cat [MASK]; the last one with [SEP]
+    assert [row.count(4) for row in rows] == [1, 1, 1, 1]
+    assert rows[0] == [2, 5, 6, 4]
+    assert rows[-1][-2:] == [4, 3]
+
+
+def test_as_many_blanks_are_in_view_as_asked_for(bert: Model, monkeypatch) -> None:
+    rows = rows_asked(monkeypatch, bert, "the", tokens=6, order="left_to_right", steps=3, ahead=1)
+    assert [row.count(4) for row in rows] == [3, 3, 2]
+    blocks = rows_asked(monkeypatch, bert, "the", tokens=6, order=Blocks(2), ahead=0)
+    assert [row.count(4) for row in blocks] == [2, 1, 2, 1, 2, 1]
+    everything = rows_asked(monkeypatch, bert, "the", tokens=6, order="left_to_right")
+    assert [row.count(4) for row in everything] == [6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("prompt", ["the [MASK:3] cat", "the ___ cat [MASK:3]"])
+def test_between_given_texts_all_blanks_are_in_view_and_the_surest_comes_first(bert: Model, prompt: str) -> None:
+    usual, asked = (generate(bert, prompt, order=order, samples=4) for order in (None, "confidence"))
+    assert usual == asked
+    assert usual == generate(bert, prompt, ahead=0, samples=4)  # text behind a blank holds for all of them
+
+
+def test_a_model_of_masked_diffusion_sees_all_blanks(bert: Model) -> None:
+    run = {"objective": {"name": "masked_diffusion"}}
+    learned = replace(bert, run=run)
+    assert generate(learned, "the", tokens=6, samples=4) == generate(
+        bert, "the", tokens=6, samples=4, order="confidence"
+    )
+    assert generate(learned, "the", tokens=6, samples=4) != generate(bert, "the", tokens=6, samples=4)
 
 
 # ---------------------------------------------------------------- what is drawn
@@ -271,6 +321,7 @@ def test_a_model_writes_by_itself(bert: Model) -> None:
     [
         ("the", {"tokens": 0}, "tokens=0: a whole number from 1"),
         ("the", {"samples": 0}, "samples=0: a whole number from 1"),
+        ("the", {"ahead": -1}, "ahead=-1: a whole number from 0"),
         ("the", {"steps": 0}, "steps=0: a whole number from 1"),
         ("the", {"temperature": -1}, "temperature=-1: 0 or more"),
         ("the", {"top_p": 0}, "top_p=0: more than 0 and at most 1"),

@@ -33,7 +33,10 @@ def test_every_model_order_and_number_of_steps_is_a_row(benchmark, bert: Model, 
     (tmp_path / "text.txt").write_text("the cat sat on a mat\nthe sky\nthe dog sat on the blue mat\n")
     words = ["--models", f"tiny={bert.path}", "--judge", str(bert.path), "--text", str(tmp_path / "text.txt")]
     table = benchmark.main([*words, "--tokens", "5", "--samples", "2", "--steps", "1", "5", "--prompt", "the"])
-    assert list(table) == ["real text", *(f"tiny {order} {n}" for order in ("confidence", "random") for n in (1, 5))]
+    assert list(table) == [
+        "real text",
+        *(f"tiny {order} {n}" for order in ("usual", "confidence", "random") for n in (1, 5)),
+    ]
     assert all(math.isfinite(row[name]) for row in table.values() for name in benchmark.FIGURES if name in row)
     assert table["real text"]["text"] == "the cat sat on a"
     assert all(row["text"].startswith("the") for row in table.values())

@@ -41,8 +41,17 @@ def command(
         int | None, typer.Option(metavar="N", help="Steps until all is filled; by default a token at each.")
     ] = None,
     order: Annotated[
-        str, typer.Option(metavar="ORDER", help="confidence, entropy, random, left_to_right or blocks.")
-    ] = "confidence",
+        str | None,
+        typer.Option(
+            metavar="ORDER",
+            help="confidence, entropy, random, left_to_right or blocks; by default left_to_right at the end of a text, "
+            "confidence inside one and for a model of masked diffusion.",
+        ),
+    ] = None,
+    ahead: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Blanks in view behind those filled next, at the end of a text; 0 by default."),
+    ] = None,
     block: Annotated[int, typer.Option(metavar="N", help="Tokens in a block, with --order blocks.")] = 16,
     plan: Annotated[
         str, typer.Option(metavar="PLAN", help="linear: as many at every step; cosine: few at first.")
@@ -59,7 +68,7 @@ def command(
     from unmask.generation.orders import ORDERS, Blocks
     from unmask.generation.plans import PLANS
 
-    chosen = Blocks(block) if order == "blocks" else ORDERS.load(order)()
+    chosen = Blocks(block) if order == "blocks" else ORDERS.load(order)() if order else None
     PLANS[plan]  # before a model is loaded for nothing
 
     from unmask.generation.generate import generate
@@ -75,6 +84,7 @@ def command(
         samples=samples,
         steps=steps,
         order=chosen,
+        ahead=ahead,
         plan=plan,
         temperature=temperature,
         top_p=top_p,

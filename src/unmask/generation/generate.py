@@ -4,6 +4,9 @@ A row holds the prompt and blanks. At every step the model is asked about all pl
 drawn for each, and those that come first in the chosen order are kept; the others stay blank and are asked again (Chang
 et al. 2022, MaskGIT, section 3.2; Nie et al. 2025, LLaDA, section 2.4). What was kept is never changed.
 
+That is what a model of masked diffusion has learned. Any other one has never seen a row of little but blanks, and
+writes single letters into one. With `ahead=0` it is shown the text so far and no blank but those that are filled next.
+
 Shapes: B samples at once, T tokens, R places still blank, C of them filled at a step, V vocabulary.
 """
 
@@ -20,7 +23,7 @@ from unmask.config import require
 from unmask.errors import SettingError
 from unmask.generation.blanks import Blank, blanks_in, row_of
 from unmask.generation.drawing import Drawing, Grams, without
-from unmask.generation.orders import ORDERS, Candidates, Order
+from unmask.generation.orders import ORDERS, Candidates, Confidence, LeftToRight, Order
 from unmask.generation.plans import PLANS, counts, shared
 from unmask.generation.writing import written
 from unmask.seeding import keys, uniforms
@@ -78,7 +81,8 @@ def generate(
     suffix: str = "",
     samples: int = 1,
     steps: int | None = None,
-    order: str | Order = "confidence",
+    order: str | Order | None = None,
+    ahead: int | None = None,
     plan: str = "linear",
     temperature: float = 1.0,
     top_p: float = 1.0,
@@ -90,23 +94,32 @@ def generate(
     the prompt filled ("Once [MASK:20] ever after.").
 
     `steps` is how often the model is asked, as many as there are blanks by default; `plan` says how many are filled at
-    each (PLANS), `order` which ones (ORDERS). See Drawing for temperature, top_p and no_repeat. Special tokens are
-    never written. Sample number n is the same whatever number of them is made. `watch` is called after each step.
+    each (PLANS), `order` which ones (ORDERS). `ahead` is how many blanks the model sees behind those that a step may
+    fill, where no given text stands behind them; none: all. Without an order the usual one is taken: left to right with
+    none ahead at the end of a text, but the surest first and all in view between given texts, and for a model that
+    learned by masked diffusion. See Drawing for temperature, top_p and no_repeat. Special tokens are never written.
+    Sample number n is the same whatever number of them is made. `watch` is called after each step.
 
     Raises SettingError for settings that cannot be, DataError for a row longer than the model reads.
     """
     for name, value in (("samples", samples), ("steps", 1 if steps is None else steps)):
         require(value > 0, f"{name}={value}: a whole number from 1 is needed")
+    require(ahead is None or ahead >= 0, f"ahead={ahead}: a whole number from 0 is needed")
     PLANS[plan]  # an unknown name is refused before the model is asked
     chosen = ORDERS.load(order)() if isinstance(order, str) else order
     drawing = Drawing(temperature, top_p, no_repeat)
     text, blanks = _with_blanks(model, prompt, suffix, tokens)
+    open_end = not text[blanks[-1].end :].strip() and len(blanks) == 1
+    if chosen is None:
+        one_by_one = open_end and not _learned_by_diffusion(model)
+        chosen, ahead = (LeftToRight(), 0 if ahead is None else ahead) if one_by_one else (Confidence(), ahead)
     row, places = row_of(model, text, blanks, [blank.tokens or 1 for blank in blanks])
     filler = _Filler(
         model=model,
         row=row,
         places=tuple(place for inside in places for place in inside),
         order=chosen,
+        ahead=ahead if open_end else None,
         drawing=drawing,
         steps=steps,
         plan=plan,
@@ -118,6 +131,11 @@ def generate(
             whole, spans = written(model.tokenizer, text, blanks, one, places)
             made.append(Generated(whole, tuple(whole[a:b] for a, b in spans), tuple(spans), score))
     return made
+
+
+def _learned_by_diffusion(model: Model) -> bool:
+    """Whether the model's run has shown it rows of any share of blanks."""
+    return model.run is not None and model.run.get("objective", {}).get("name") == "masked_diffusion"
 
 
 def _with_blanks(model: Model, prompt: str, suffix: str, tokens: int | None) -> tuple[str, list[Blank]]:
@@ -140,6 +158,7 @@ class _Filler:
     row: tuple[int, ...]
     places: tuple[int, ...]
     order: Order
+    ahead: int | None
     drawing: Drawing
     steps: int | None
     plan: str
@@ -181,15 +200,22 @@ class _Filler:
             blank = torch.tensor(part).repeat(len(samples), 1)  # (B,R): which of all the blanks
             for count in taken:
                 number += 1
-                found = self._candidates(tokens, blank, everywhere, samples, number)
+                last = self.order.last(part, int(blank[0, 0]), count)
+                asked = int((blank[0] <= last).sum())
+                found = self._candidates(tokens[:, : self._end(last)], blank[:, :asked], everywhere, samples, number)
                 ranked = self.order.priorities(found).argsort(dim=1, descending=True, stable=True)
                 now = ranked[:, :count]
                 score += self._kept(tokens, everywhere, found, now, samples, number)
                 if watch is not None:
                     new = everywhere[blank.gather(1, now)]
                     watch(Step(number, of, tokens.clone(), new, samples.start))
-                blank = blank.gather(1, ranked[:, count:].sort(dim=1).values)
+                blank = torch.cat([blank.gather(1, ranked[:, count:].sort(dim=1).values), blank[:, asked:]], dim=1)
         return tokens, score / len(self.places)
+
+    def _end(self, last: int) -> int | None:
+        """Where the row ends that the model sees when the blanks up to `last` may be filled; None: at its end."""
+        seen = len(self.places) if self.ahead is None else last + self.ahead + 1
+        return None if seen >= len(self.places) else self.places[seen - 1] + 1
 
     def _candidates(self, tokens: Tensor, blank: Tensor, everywhere: Tensor, samples: range, step: int) -> Candidates:
         """What would be written to the places that are blank (B,R)."""

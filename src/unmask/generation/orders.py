@@ -49,6 +49,10 @@ class Order(ABC):
         """Blanks that are filled before the next part begins: here all of them together."""
         return [range(blanks)]
 
+    def last(self, part: range, first: int, count: int) -> int:
+        """The last blank that a step of `count` may fill in a part whose first open one is `first`."""
+        return part[-1]
+
     @abstractmethod
     def priorities(self, found: Candidates) -> Tensor:
         """How soon each place is filled: (B,R)."""
@@ -86,6 +90,9 @@ class LeftToRight(Order):
 
     def priorities(self, found: Candidates) -> Tensor:
         return -found.numbers
+
+    def last(self, part: range, first: int, count: int) -> int:
+        return first + count - 1
 
 
 @dataclass(frozen=True)
