@@ -128,6 +128,7 @@ def _run(leg: Mapping[str, Any]) -> Any:
     size, run = Size(leg["layers"], leg["width"]), modernbert()
     run = changed(
         run,
+        training={"batch_start": 1.0},  # as recipe auto
         data={"store": leg["store"]},
         architecture=size.architecture,
         optimizer=size.optimizer,

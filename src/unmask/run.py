@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,11 @@ class Evaluation:
     """tokens of held-out text read at the end; none: all"""
 
 
+def _training() -> Training:
+    # Few rows at first: what a run can learn in its first steps it learns from few as well, and there are more of them.
+    return Training(batch_start=0.125, batch_ramp=1.0)
+
+
 @dataclass(frozen=True)
 class Run:
     """Everything that a training run depends on; saved as run.json, from which it can be done again."""
@@ -105,7 +110,7 @@ class Run:
     architecture: Any = choice(ARCHITECTURES, "modernbert")
     objective: Any = choice(OBJECTIVES, "masked_language_modeling")
     optimizer: Any = choice(OPTIMIZERS, "muon")
-    training: Training = section(Training)
+    training: Training = field(default_factory=_training)
     evaluation: Evaluation = section(Evaluation)
 
     def checked(self) -> Run:

@@ -45,7 +45,14 @@ def run(store):
         Run(name="farm"),
         data={"store": str(store.folder), "row_length": 32},
         architecture=ModernBert(layers=2, width=32, heads=2, feedforward=48, positions=64),
-        training={"steps": 12, "batch_size": 16, "precision": "fp32", "threads": 1, "evaluations": 2},
+        training={
+            "steps": 12,
+            "batch_size": 16,
+            "batch_start": 1.0,
+            "precision": "fp32",
+            "threads": 1,
+            "evaluations": 2,
+        },
     )
 
 

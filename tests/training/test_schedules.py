@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from unmask.config import overridden
 from unmask.errors import SettingError
+from unmask.run import Run
+from unmask.tasks.settings import Finetuning
 from unmask.training.schedules import SCHEDULES, Budget, Cosine, Linear, Spent, Trapezoid, ramped
 from unmask.training.settings import Training
 
@@ -66,3 +68,19 @@ def test_a_ramped_batch_has_rows_and_never_more_than_the_batch_size(size, start,
 
 def test_a_batch_grows_linearly_in_steps_of_eight_rows():
     assert [ramped(64, 0.25, 0.5, progress) for progress in (0, 0.125, 0.25, 0.5, 0.9)] == [16, 32, 40, 64, 64]
+
+
+def test_a_ramp_begins_with_eight_rows_where_there_are_as_many():
+    assert [ramped(size, 0.125, 1.0, 0.0) for size in (4, 8, 32, 64, 128)] == [4, 8, 8, 8, 16]
+
+
+@given(size=st.integers(8, 512), start=st.floats(0.1, 1), ramp=st.floats(0, 1))
+def test_the_mean_batch_is_that_of_all_steps(size, start, ramp):
+    training = Training(steps=1, batch_size=size, batch_start=start, batch_ramp=ramp)
+    steps = [ramped(size, start, ramp, step / 1000) for step in range(1000)]
+    assert abs(sum(steps) / len(steps) - training.mean_batch) <= 4.5  # rounded to 8 rows
+
+
+def test_a_fresh_run_begins_with_few_rows_and_a_fine_tuning_does_not():
+    assert (Run().training.batch_start, Run().training.batch_ramp) == (0.125, 1.0)
+    assert Finetuning().training.mean_batch == Finetuning().training.batch_size

@@ -97,7 +97,7 @@ def _estimate(name: str, run: Any, tokens: int, vocabulary_size: int | None, pea
     elif settings.flops:
         seconds = settings.flops / (REACHED * peak)
     elif settings.steps:
-        seconds = settings.steps * settings.batch_size * run.data.row_length / speed
+        seconds = settings.steps * settings.mean_batch * run.data.row_length / speed
     else:
         seconds = (settings.tokens or (settings.epochs or 1) * tokens) / speed
     return Estimate(name, parameters, speed, seconds, round(seconds * speed / tokens, 3))

@@ -19,5 +19,5 @@ def demo() -> Run:
         data={"source": "python-docs", "language": "en"},
         tokenizer={"vocabulary_size": 8192},
         architecture=mini(),
-        training={"minutes": 5.0, "batch_size": 32},
+        training={"minutes": 5.0},
     )

@@ -154,5 +154,9 @@ def _decided(run: Run, best: Candidate, device: torch.device) -> Run:
         replace(run, auto=False),
         architecture=best.size.architecture,
         optimizer=best.size.optimizer,
-        training={"batch_size": best.rows, "micro_batch": None if parts == 1 else math.ceil(best.rows / parts)},
+        training={
+            "batch_size": best.rows,
+            "batch_start": 1.0,  # the law is from runs of one batch
+            "micro_batch": None if parts == 1 else math.ceil(best.rows / parts),
+        },
     )

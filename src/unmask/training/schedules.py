@@ -151,9 +151,9 @@ def ramped(batch_size: int, start: float, ramp: float, progress: float) -> int:
     """Rows in the next step: from `start` of the batch size, linearly to all of it over the first `ramp` of the budget.
 
     Small batches at first take more steps for the same tokens (Smith et al. 2018; GPT-BERT, Charpentier and Samuel
-    2024, section 3). A multiple of 8 rows, so that few shapes occur.
+    2024, section 3). A multiple of 8 rows, so that few shapes occur, and 8 of them at least.
     """
     if progress >= ramp or start >= 1:
         return batch_size
     share = start + (1 - start) * progress / ramp
-    return min(batch_size, max(1, 8 * round(batch_size * share / 8)))
+    return min(batch_size, max(8, 8 * round(batch_size * share / 8)))

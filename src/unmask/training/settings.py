@@ -74,6 +74,11 @@ class Training:
         return replace(self, **dict.fromkeys(budgets - names)) if given else self
 
     @property
+    def mean_batch(self) -> float:
+        """Rows in a step, the mean over the run."""
+        return self.batch_size * (1 - self.batch_ramp * (1 - self.batch_start) / 2)
+
+    @property
     def budget(self) -> Budget:
         """How long to train; SettingError unless exactly one of the five is given."""
         return Budget(self.steps, self.epochs, self.tokens, self.minutes, self.flops)
