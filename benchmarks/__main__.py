@@ -1,5 +1,6 @@
 """Run all benchmarks, or those named: `python -m benchmarks throughput scoring`; the tables of docs/performance.md
-follow. The proofs of fine-tuning have words of their own: `python -m benchmarks tasks --data DATA`."""
+follow. Long ones have words of their own: `python -m benchmarks tasks --data DATA` (the proofs of fine-tuning),
+`python -m benchmarks babylm --data DATA`."""
 
 from __future__ import annotations
 
@@ -37,6 +38,11 @@ def main(names: list[str]) -> None:
         from benchmarks import tasks
 
         return tasks.main(names[1:])
+    if names[:1] == ["babylm"]:
+        from benchmarks import babylm
+
+        babylm.main(names[1:])
+        return tables.main()
     for name in names or ALL:
         if name not in ALL:
             sys.exit(f"error: no benchmark '{name}' (known: {', '.join(ALL)})")

@@ -107,3 +107,49 @@ def test_every_benchmark_has_its_section():
 
     page = PAGE.read_text(encoding="utf-8")
     assert [name for name in ALL if f"<!-- {name} -->" not in page] == []
+
+
+def test_so_many_words_are_taken_by_their_shares(tmp_path):
+    from benchmarks import babylm
+
+    _texts(tmp_path / "en")
+    texts = list(babylm.documents(tmp_path / "en", 400))
+    assert [sum(len(text.split()) for text in texts if text.startswith(kind)) for kind in KINDS] == [200, 160, 40]
+
+
+def test_a_small_babylm_is_prepared_trained_and_judged_and_not_trained_again(tmp_path, monkeypatch):
+    from benchmarks import babylm, measuring
+
+    monkeypatch.setattr(measuring, "RESULTS", tmp_path / "results")
+    _texts(tmp_path / "text" / "en")
+    (tmp_path / "blimp").mkdir()
+    pair = {"sentence_good": "books see 1 .", "sentence_bad": "see books 1 .", "field": "syntax"}
+    lines = [json.dumps(pair | {"linguistics_term": "order", "UID": "a"}) for _ in range(3)]
+    (tmp_path / "blimp" / "a.jsonl").write_text("\n".join(lines))
+    words = ["--data", str(tmp_path), "--to", str(tmp_path / "runs"), "--size", "1x64", "--vocabulary", "200"]
+    words += ["--words", "20000", "--epochs", "0.1", "training.precision=fp32"]
+    made = babylm.main(words)
+    assert made["pairs"] == 3
+    assert made["BLiMP, percent"]["all"] == made["BLiMP, percent"]["order"]
+    assert made["loss"] < math.log(200)
+    assert json.loads((tmp_path / "results" / "babylm.json").read_text())["summary"]["tokens"] == made["tokens"]
+    again = babylm.main(words)
+    assert {name: again[name] for name in ("loss", "tokens", "parameters")} == {
+        name: made[name] for name in ("loss", "tokens", "parameters")
+    }
+
+
+KINDS = ("wikipedia", "books", "brown")
+
+
+def _texts(folder):
+    """Files like those that BabyLM's words are taken from: every document of 40 words."""
+    import zstandard
+
+    folder.mkdir(parents=True)
+    for kind, name in zip(KINDS, ("wikipedia-2015-00", "books-00", "brown"), strict=True):
+        with zstandard.open(folder / f"{name}.jsonl.zst", "wt", encoding="utf-8") as lines:
+            for number in range(600):
+                words = " ".join(f"{(number * 7 + word) % 90}" for word in range(9))
+                text = "\n".join([f"{kind} {words}"] * 3 + [f"{kind} see {number} and what is more {kind} {number} ."])
+                lines.write(json.dumps({"text": text}) + "\n")
