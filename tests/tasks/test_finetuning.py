@@ -164,6 +164,28 @@ def test_a_learning_rate_that_is_not_set_follows_the_width():
     assert overridden(run, ["tuning.learning_rate=2e-5"]).tuning.rate(384) == 2e-5
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "task", "start", "times"),
+    [
+        ("muon", "classification", "pretrained", 3),
+        ("muon", "token_classification", "pretrained", 6),
+        ("adamw", "token_classification", "pretrained", 1),
+        (None, "classification", "pretrained", 1),
+        ("muon", "classification", "random", 4),
+    ],
+)
+def test_how_fast_an_encoder_learns_goes_by_what_has_trained_it(tmp_path, optimizer, task, start, times):
+    model = tmp_path / "run" / "model"
+    (model / "encoder").mkdir(parents=True)
+    if optimizer is not None:
+        (tmp_path / "run" / "run.json").write_text(json.dumps({"run": {"optimizer": {"name": optimizer}}}))
+    run = overridden(Finetuning(start=start), [f"task={task}"])
+    for base in (model, model / "encoder"):
+        assert finetuning._times(run, base) == times
+    assert run.tuning.rate(256, times) == pytest.approx(1.5e-4 * times)
+    assert overridden(run, ["tuning.lora_rank=8"]).tuning.rate(256, times) == pytest.approx(1.5e-3)
+
+
 def test_a_mistake_leaves_no_folder_in_the_way(tuning, tmp_path):
     bad = tuning("modernbert", "classification", "data.test=missing.tsv")
     with pytest.raises(DataError, match=r"missing.tsv: no such file"):

@@ -25,6 +25,7 @@ from unmask import console, stages
 from unmask.config import from_dict, to_dict
 from unmask.distributed import world
 from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskError
+from unmask.models import run_beside
 from unmask.seeding import keys, text_key
 from unmask.stopping import stoppable
 from unmask.tasks.features import Feature, FeatureBatches
@@ -283,6 +284,19 @@ def _features(task: Task, examples: Sequence[Any], model: TaskModel, limit: int,
     return features
 
 
+def _times(run: Finetuning, base: Path) -> float:
+    """How many times the usual learning rate its weights want, by trials of docs/log.md ("How fast an encoder ...").
+
+    Muon moves a matrix in all directions alike and leaves one that has none of little weight, in which small steps of
+    Adam change less.
+    """
+    if run.start == "random":
+        return 4.0
+    before = run_beside(base) or run_beside(base.parent) or {}  # beside a masked autoencoder lies its encoder
+    by_muon = before.get("optimizer", {}).get("name") == "muon"
+    return 1.0 if not by_muon else 6.0 if run.task.kind == "token" else 3.0
+
+
 def _fit(
     run: Finetuning,
     folder: Path,
@@ -306,7 +320,8 @@ def _fit(
     if stock:
         module.dtype = machine.dtype
     masters = Masters(objective, torch.float32 if stock else machine.dtype)
-    optimizer = AdamW(tuning.rate(model.base.config.hidden_size), beta2=0.999, weight_decay=tuning.weight_decay)
+    rate = tuning.rate(model.base.config.hidden_size, _times(run, model.base.folder))
+    optimizer = AdamW(rate, beta2=0.999, weight_decay=tuning.weight_decay)
     if display is not None and me.first:
         budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)
         display.headline = (task.aim.replace("_", " "), task.aim)
