@@ -172,6 +172,7 @@ def test_a_learning_rate_that_is_not_set_follows_the_width():
         ("adamw", "token_classification", "pretrained", 1),
         (None, "classification", "pretrained", 1),
         ("muon", "classification", "random", 4),
+        ("adamw", "token_classification", "random", 6),
     ],
 )
 def test_how_fast_an_encoder_learns_goes_by_what_has_trained_it(tmp_path, optimizer, task, start, times):

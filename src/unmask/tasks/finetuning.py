@@ -290,11 +290,12 @@ def _times(run: Finetuning, base: Path) -> float:
     Muon moves a matrix in all directions alike and leaves one that has none of little weight, in which small steps of
     Adam change less.
     """
+    of_tags = run.task.kind == "token"
     if run.start == "random":
-        return 4.0
+        return 6.0 if of_tags else 4.0
     before = run_beside(base) or run_beside(base.parent) or {}  # beside a masked autoencoder lies its encoder
     by_muon = before.get("optimizer", {}).get("name") == "muon"
-    return 1.0 if not by_muon else 6.0 if run.task.kind == "token" else 3.0
+    return 1.0 if not by_muon else 6.0 if of_tags else 3.0
 
 
 def _fit(
