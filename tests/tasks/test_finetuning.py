@@ -169,6 +169,7 @@ def test_a_learning_rate_that_is_not_set_follows_the_width():
     [
         ("muon", "classification", "pretrained", 3),
         ("muon", "token_classification", "pretrained", 6),
+        ("muon", "question_answering", "pretrained", 1),
         ("adamw", "token_classification", "pretrained", 1),
         (None, "classification", "pretrained", 1),
         ("muon", "classification", "random", 4),

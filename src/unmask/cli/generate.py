@@ -50,7 +50,9 @@ def command(
     ] = None,
     ahead: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Blanks in view behind those filled next, at the end of a text; 0 by default."),
+        typer.Option(
+            metavar="N", help="Blanks in view behind those filled next, at a text's end: 0 without --order, else all."
+        ),
     ] = None,
     block: Annotated[int, typer.Option(metavar="N", help="Tokens in a block, with --order blocks.")] = 16,
     plan: Annotated[

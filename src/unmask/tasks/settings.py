@@ -65,7 +65,8 @@ class Tuning:
 
     learning_rate: float | None = None
     """peak learning rate; none: 5e-5 for a width of 768, in inverse proportion to the width, and ten times that for
-    adapters; for a model that Muon has trained three times that, for random weights four times, for tags six times"""
+    adapters; to label texts with a model that Muon has trained three times that, random weights four times, to tag six
+    times for both"""
     weight_decay: float = 0.01
     """share of a matrix that is taken off, times the learning rate"""
     layer_decay: float = 1.0
