@@ -12,7 +12,8 @@ from unmask.errors import DataError, ModelError, SettingError, Stopped
 from unmask.tasks import finetuning
 from unmask.tasks.application import Application
 from unmask.tasks.finetuning import finetune, held_out, resume, together
-from unmask.tasks.models import Base, TaskObjective
+from unmask.tasks.models import Base
+from unmask.tasks.objective import Pace, TaskObjective
 from unmask.tasks.settings import Finetuning, TaskData
 from unmask.tasks.tables import Row
 
@@ -133,11 +134,30 @@ def test_frozen_layers_stay_as_they_are_and_others_learn(tuning, tmp_path, folde
 
 def test_each_layer_learns_at_a_share_of_the_rate_of_the_one_above(folder_of):
     made = Base.of(folder_of("bert")).labeller("row", ("x", "y"), "auto", 0.0, None)
-    rates = TaskObjective(made, lambda logits, targets: logits.sum(), layer_decay=0.5).rates
+    rates = TaskObjective(made.module, lambda logits, targets: logits.sum(), Pace(layer_decay=0.5)).rates
     assert rates["model.head.output.weight"] == 1
     assert rates["model.encoder.layers.1.attention.output.weight"] == 0.5
     assert rates["model.encoder.layers.0.attention.output.weight"] == 0.25
     assert rates["model.encoder.embedding.weight"] == 0.125
+
+
+def test_embeddings_may_learn_faster_than_the_layers_above_them(folder_of):
+    made = Base.of(folder_of("bert")).labeller("row", ("x", "y"), "auto", 0.0, None)
+    rates = TaskObjective(made.module, lambda logits, targets: logits.sum(), Pace(0.5, embedding_rate=10)).rates
+    assert rates["model.encoder.embedding.weight"] == 1.25
+    assert rates["model.encoder.embedding_norm.weight"] == 0.125  # no table
+    assert rates["model.encoder.layers.0.attention.output.weight"] == 0.25
+
+
+def test_the_embeddings_of_a_run_learn_at_the_rate_that_is_asked(tuning, tmp_path, folder_of):
+    moved = {}
+    for faster in (1, 20):
+        given = (f"tuning.embedding_rate={faster}", "training.epochs=0.5", "training.evaluations=1")
+        finetune(tuning("bert", "classification", *given), tmp_path / str(faster))
+        before, after = load_file(folder_of("bert") / "model.safetensors"), weights(tmp_path / str(faster))
+        name = "bert.embeddings.word_embeddings.weight"
+        moved[faster] = float((after[name] - before[name]).abs().max())
+    assert moved[20] > 5 * moved[1] > 0
 
 
 def test_a_tenth_is_held_out_by_the_text_so_that_equal_texts_go_together():
@@ -165,25 +185,27 @@ def test_a_learning_rate_that_is_not_set_follows_the_width():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "task", "start", "times"),
+    ("optimizer", "task", "start", "wanted"),
     [
-        ("muon", "classification", "pretrained", 3),
-        ("muon", "token_classification", "pretrained", 6),
-        ("muon", "question_answering", "pretrained", 1),
-        ("adamw", "token_classification", "pretrained", 1),
-        (None, "classification", "pretrained", 1),
-        ("muon", "classification", "random", 4),
-        ("adamw", "token_classification", "random", 6),
+        ("muon", "classification", "pretrained", (2, 10)),
+        ("muon", "token_classification", "pretrained", (6, 1)),
+        ("muon", "question_answering", "pretrained", (1, 1)),
+        ("adamw", "token_classification", "pretrained", (1, 1)),
+        (None, "classification", "pretrained", (1, 1)),
+        ("muon", "classification", "random", (4, 1)),
+        ("adamw", "token_classification", "random", (6, 1)),
     ],
 )
-def test_how_fast_an_encoder_learns_goes_by_what_has_trained_it(tmp_path, optimizer, task, start, times):
+def test_how_fast_an_encoder_learns_goes_by_what_has_trained_it(tmp_path, optimizer, task, start, wanted):
     model = tmp_path / "run" / "model"
     (model / "encoder").mkdir(parents=True)
     if optimizer is not None:
         (tmp_path / "run" / "run.json").write_text(json.dumps({"run": {"optimizer": {"name": optimizer}}}))
     run = overridden(Finetuning(start=start), [f"task={task}"])
     for base in (model, model / "encoder"):
-        assert finetuning._times(run, base) == times
+        usual = finetuning._usual(run, base)
+        assert (usual.times, usual.embedding_rate) == wanted
+    times = wanted[0]
     assert run.tuning.rate(256, times) == pytest.approx(1.5e-4 * times)
     assert overridden(run, ["tuning.lora_rank=8"]).tuning.rate(256, times) == pytest.approx(1.5e-3)
 
@@ -211,6 +233,7 @@ def test_what_is_no_fine_tuning_run_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
+        ("tuning.embedding_rate=0", "tuning.embedding_rate=0.0: more than 0, or none, is needed"),
         ("tuning.layer_decay=0", "tuning.layer_decay=0.0: above 0, up to 1, is needed"),
         ("tuning.dropout=1", "tuning.dropout=1.0: from 0 up to 1 is needed"),
         ("tuning.patience=0", "tuning.patience=0: at least 1, or none, is needed"),

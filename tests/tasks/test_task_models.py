@@ -13,7 +13,8 @@ from transformers import (
 import unmask.models  # noqa: F401  (registers the classes of LSTM and GRU)
 from unmask.errors import ModelError
 from unmask.tasks.features import Feature, collated
-from unmask.tasks.models import Base, TaskModel, depths_of
+from unmask.tasks.models import Base, TaskModel
+from unmask.tasks.objective import depths_of
 from unmask.weights import load_objective
 
 AUTO = {

@@ -30,7 +30,8 @@ from unmask.seeding import keys, text_key
 from unmask.stopping import stoppable
 from unmask.tasks.features import Feature, FeatureBatches
 from unmask.tasks.folders import SEEDS
-from unmask.tasks.models import Base, TaskModel, TaskObjective
+from unmask.tasks.models import Base, TaskModel
+from unmask.tasks.objective import Pace, TaskObjective
 from unmask.tasks.publishing import Published, publish
 from unmask.tasks.scratch import draw_weights
 from unmask.tasks.settings import Finetuning
@@ -284,17 +285,26 @@ def _features(task: Task, examples: Sequence[Any], model: TaskModel, limit: int,
     return features
 
 
-def _times(run: Finetuning, base: Path) -> float:
-    """How many times the usual learning rate its weights want, by trials of docs/log.md ("How fast an encoder ...").
+@dataclass(frozen=True)
+class Usual:
+    """What weights want where no rate is set, by trials of docs/log.md ("How fast an encoder ...")."""
 
-    Tried with texts' labels and with tags; where something else is learned, what Muon has trained learns as usual.
-    """
+    times: float = 1.0
+    """so many times the learning rate that is usual for the width"""
+    embedding_rate: float = 1.0
+
+
+def _usual(run: Finetuning, base: Path) -> Usual:
+    """Tried with texts' labels and with tags; where something else is learned, what Muon has trained learns as others
+    do. It leaves embeddings that are several times as large as those of other models, and stay where they are at rates
+    that suit the layers."""
     kind = run.task.kind
     if run.start == "random":
-        return 6.0 if kind == "token" else 4.0
+        return Usual(6.0 if kind == "token" else 4.0)
     before = run_beside(base) or run_beside(base.parent) or {}  # beside a masked autoencoder lies its encoder
-    by_muon = before.get("optimizer", {}).get("name") == "muon"
-    return {"row": 3.0, "token": 6.0}.get(kind, 1.0) if by_muon else 1.0
+    if before.get("optimizer", {}).get("name") != "muon":
+        return Usual()
+    return {"row": Usual(2.0, 10.0), "token": Usual(6.0)}.get(kind, Usual())
 
 
 def _fit(
@@ -311,7 +321,9 @@ def _fit(
     """The training loop over everything that was made before."""
     tuning, task = run.tuning, run.task
     loss = task.loss(examples.train, model.labels)
-    objective = model.objective(loss, tuning.layer_decay, tuning.frozen_layers)
+    usual = _usual(run, model.base.folder)
+    embedding_rate = tuning.embedding_rate or usual.embedding_rate
+    objective = model.objective(loss, Pace(tuning.layer_decay, tuning.frozen_layers, embedding_rate))
     objective.train()  # what is loaded comes ready to predict
     if not any(parameter.requires_grad for name, parameter in objective.named_parameters() if "head" not in name):
         console.say("all layers of the encoder are frozen: the head alone learns")
@@ -320,7 +332,7 @@ def _fit(
     if stock:
         module.dtype = machine.dtype
     masters = Masters(objective, torch.float32 if stock else machine.dtype)
-    rate = tuning.rate(model.base.config.hidden_size, _times(run, model.base.folder))
+    rate = tuning.rate(model.base.config.hidden_size, usual.times)
     optimizer = AdamW(rate, beta2=0.999, weight_decay=tuning.weight_decay)
     if display is not None and me.first:
         budget = next((name, value) for name, value in vars(run.training.budget).items() if value is not None)

@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unmask.errors import MissingExtra, ModelError
-from unmask.tasks.models import StockLabeller, TaskModel, TaskObjective
+from unmask.tasks.models import StockLabeller, TaskModel
+from unmask.tasks.objective import Pace, TaskObjective
 from unmask.tasks.task import Loss
 from unmask.weights.labelled import Labeller
 
@@ -36,9 +37,9 @@ class AdaptedModel(TaskModel):
 
     plain: TaskModel
 
-    def objective(self, loss: Loss | None, layer_decay: float, frozen_layers: int) -> TaskObjective:
+    def objective(self, loss: Loss | None, pace: Pace) -> TaskObjective:
         """Adapters and head learn, but for frozen layers."""
-        made = super().objective(loss, layer_decay, frozen_layers)
+        made = super().objective(loss, pace)
         for name, parameter in made.model.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and self._learns(name))
         return made

@@ -10,7 +10,6 @@ Shapes: B rows, T tokens, K places asked in a row, L labels.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -22,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from unmask import models
-from unmask.batches import IGNORE
 from unmask.errors import ModelError
 from unmask.layers.attention import at
-from unmask.tasks.features import Feature, Loss, TaskBatch
+from unmask.tasks.features import Feature, Loss
 from unmask.tasks.framing import Frame, frame_of, padding_of
+from unmask.tasks.objective import Pace, TaskObjective
 from unmask.tasks.predicting import logits_of
 from unmask.tokens.tokenizer import Tokenizer
 from unmask.weights.labelled import (
@@ -38,8 +37,6 @@ from unmask.weights.labelled import (
     save_labeller,
 )
 
-# The layer that a parameter belongs to, in our classes and those of transformers.
-_LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.|_l(\d+)(?:_reverse)?$")
 _OUTPUTS = ("classifier", "score", "qa_outputs")
 
 
@@ -207,9 +204,9 @@ class TaskModel:
         """The longest row in tokens."""
         return self.base.limit(self.module)
 
-    def objective(self, loss: Loss | None, layer_decay: float, frozen_layers: int) -> TaskObjective:
+    def objective(self, loss: Loss | None, pace: Pace) -> TaskObjective:
         """The module with its loss, as `fit` trains it."""
-        return TaskObjective(self, loss, layer_decay, frozen_layers)
+        return TaskObjective(self.module, loss, pace)
 
     def outputs(
         self, features: Sequence[Feature], device: torch.device | str, done: Callable[[int], None] | None = None
@@ -250,38 +247,3 @@ class TaskModel:
         last = self.module.head.output if isinstance(self.module, Labeller) else layers[-1]
         if last.bias is not None and last.bias.shape == bias.shape:
             last.bias.copy_(torch.as_tensor(bias))
-
-
-class TaskObjective(nn.Module):
-    """A labeller with its loss, as `fit` trains it."""
-
-    weights = {"task": 1.0}  # noqa: RUF012 (the contract of objectives)
-
-    def __init__(self, model: TaskModel, loss: Loss | None, layer_decay: float = 1.0, frozen_layers: int = 0) -> None:
-        """layer_decay: each layer learns at this share of the rate of the one above. frozen_layers: the lowest ones,
-        and the embeddings below them, that do not learn."""
-        super().__init__()
-        self.model, self.loss = model.module, loss
-        depths = depths_of([name for name, _ in self.named_parameters()])
-        top = max(depths.values())
-        self.rates = {name: layer_decay ** (top - depth) for name, depth in depths.items()}
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(depths[name] > frozen_layers or frozen_layers == 0)
-
-    def counts(self, batch: TaskBatch) -> dict[str, int]:
-        """How many things are asked: places with one target each, or rows, where targets are shares."""
-        asked = int((batch.targets != IGNORE).sum()) if batch.targets.dim() == 2 else len(batch)
-        return {"task": max(1, asked)}
-
-    def forward(self, batch: TaskBatch) -> dict[str, Tensor]:
-        """The summed loss."""
-        assert self.loss is not None
-        return {"task": self.loss(batch.through(self.model), batch.targets)}
-
-
-def depths_of(names: Sequence[str]) -> dict[str, int]:
-    """How high each parameter stands: 0 for embeddings, n for the n-th layer, one more than the last layer's above."""
-    layers = {name: int(found[1] or found[2]) + 1 for name in names if (found := _LAYER.search(name))}
-    top = max(layers.values(), default=0) + 1
-    below = re.compile(r"embed|\.wte\.|\.wpe\.")
-    return {name: layers.get(name, 0 if below.search(name) else top) for name in names}

@@ -25,7 +25,8 @@ from unmask.objectives.masked_language_modeling import MaskedObjective
 from unmask.tasks.decoding import Decoding, Writer, written
 from unmask.tasks.features import Feature, Loss, TaskBatch, by_length, collated
 from unmask.tasks.framing import Frame
-from unmask.tasks.models import Base, TaskModel, TaskObjective
+from unmask.tasks.models import Base, TaskModel
+from unmask.tasks.objective import Pace, TaskObjective
 from unmask.tokens.tokenizer import Tokenizer
 
 SOURCE, TARGET, BLANK = 0, 1, 2
@@ -79,8 +80,8 @@ def end_of(frame: Frame) -> int:
 class WritingObjective(TaskObjective):
     """Cross-entropy of each token of the target, asked by its blank."""
 
-    def __init__(self, model: SequenceModel, layer_decay: float, frozen_layers: int) -> None:
-        super().__init__(model, None, layer_decay, frozen_layers)
+    def __init__(self, model: SequenceModel, pace: Pace) -> None:
+        super().__init__(model.module, None, pace)
         self._dropout = model.dropout
 
     def forward(self, batch: TaskBatch) -> dict[str, Tensor]:
@@ -122,8 +123,8 @@ class SequenceModel(TaskModel):
     def _objective(self) -> MaskedObjective:
         return self.module  # type: ignore[return-value]
 
-    def objective(self, loss: Loss | None, layer_decay: float, frozen_layers: int) -> WritingObjective:
-        return WritingObjective(self, layer_decay, frozen_layers)
+    def objective(self, loss: Loss | None, pace: Pace) -> WritingObjective:
+        return WritingObjective(self, pace)
 
     def outputs(
         self, features: Sequence[Feature], device: torch.device | str, done: Callable[[int], None] | None = None

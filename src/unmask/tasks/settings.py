@@ -69,6 +69,9 @@ class Tuning:
     times for both"""
     weight_decay: float = 0.01
     """share of a matrix that is taken off, times the learning rate"""
+    embedding_rate: float | None = None
+    """the tables of embeddings learn at so many times the learning rate; none: 10 to label texts with a model that Muon
+    has trained, 1 elsewhere"""
     layer_decay: float = 1.0
     """each layer learns at this share of the rate of the one above it; 1 for all alike"""
     frozen_layers: int = 0
@@ -83,6 +86,8 @@ class Tuning:
     def __post_init__(self) -> None:
         rate = self.learning_rate
         require(rate is None or rate > 0, f"tuning.learning_rate={rate}: more than 0, or none, is needed")
+        faster = self.embedding_rate
+        require(faster is None or faster > 0, f"tuning.embedding_rate={faster}: more than 0, or none, is needed")
         require(0 < self.layer_decay <= 1, f"tuning.layer_decay={self.layer_decay}: above 0, up to 1, is needed")
         require(self.frozen_layers >= 0, f"tuning.frozen_layers={self.frozen_layers}: 0 or more is needed")
         require(0 <= self.dropout < 1, f"tuning.dropout={self.dropout}: from 0 up to 1 is needed")

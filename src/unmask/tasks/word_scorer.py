@@ -19,7 +19,8 @@ from unmask import models
 from unmask import weights as folders
 from unmask.objectives.masked_language_modeling import MaskedObjective
 from unmask.tasks.features import Feature, Loss
-from unmask.tasks.models import Base, TaskModel, TaskObjective
+from unmask.tasks.models import Base, TaskModel
+from unmask.tasks.objective import Pace, TaskObjective
 from unmask.tasks.prompts import Verbalizer
 
 
@@ -59,13 +60,13 @@ class ClozeModel(TaskModel):
         scorer = WordScorer(model, verbalizer.tokens, stock).eval()
         return cls(base, scorer, verbalizer.labels, None, verbalizer)
 
-    def objective(self, loss: Loss | None, layer_decay: float, frozen_layers: int) -> TaskObjective:
+    def objective(self, loss: Loss | None, pace: Pace) -> TaskObjective:
         """Cross-entropy over the labels; the loss of the task is not asked."""
 
         def of_labels(logits: Tensor, targets: Tensor) -> Tensor:
             return F.cross_entropy(self.verbalizer.scores(logits), targets[:, 0], reduction="sum")
 
-        return TaskObjective(self, of_labels, layer_decay, frozen_layers)
+        return TaskObjective(self.module, of_labels, pace)
 
     def outputs(
         self, features: Sequence[Feature], device: torch.device | str, done: Callable[[int], None] | None = None
