@@ -188,6 +188,7 @@ def test_a_learning_rate_that_is_not_set_follows_the_width():
     ("optimizer", "task", "start", "wanted"),
     [
         ("muon", "classification", "pretrained", (2, 10)),
+        ("muon", "regression", "pretrained", (3, 1)),
         ("muon", "token_classification", "pretrained", (6, 1)),
         ("muon", "question_answering", "pretrained", (1, 1)),
         ("adamw", "token_classification", "pretrained", (1, 1)),

@@ -221,6 +221,7 @@ def test_a_folder_as_recipe_lowers_the_rates_of_the_run_that_made_it(run, store,
     stranger = continued(str(folder))
     assert (stranger.name, stranger.optimizer.learning_rate) == ("before-continued", 1e-4)
     assert (stranger.data.packing, stranger.data.row_length) == ("document", 64)
+    assert (stranger.training.batch_start, stranger.training.batch_ramp) == (1, 0)
     (folder / "run.json").write_text(json.dumps({"run": {"optimizer": {"name": "muon", "learning_rate": 0.02}}}))
     ours = continued(str(folder)).optimizer
     assert (ours.learning_rate, ours.adam_learning_rate) == (0.006, 0.0003)

@@ -13,6 +13,7 @@ from unmask.run import Data, Run
 from unmask.start import Start
 from unmask.start.folder import architecture_of
 from unmask.training.optimizers.adamw import AdamW
+from unmask.training.settings import Training
 
 # Between all of the former peak, from which the new text is learned fastest and the old forgotten most, and none of it
 # (Gupta et al. 2023, "Continual Pre-Training of Large Language Models: How to (re)warm your model?").
@@ -26,6 +27,7 @@ def continued(model: str) -> Run:
     """Masked language modelling from a model folder (or a Hub name) on; say data.source and training.minutes.
 
     The learning rate is warmed up again: to 0.3 of the peak of the run that made the model, else to 1e-4 by AdamW.
+    A step has the same number of rows throughout.
     """
     folder = resolved(model)
     architecture = architecture_of(folder)
@@ -38,6 +40,7 @@ def continued(model: str) -> Run:
         ),
         architecture=architecture,
         optimizer=_lowered(run_beside(folder)),
+        training=Training(),  # as many rows from the first step on: what few can teach is known
     )
 
 

@@ -28,6 +28,7 @@ from unmask.errors import DataError, ModelError, SettingError, Stopped, UnmaskEr
 from unmask.models import run_beside
 from unmask.seeding import keys, text_key
 from unmask.stopping import stoppable
+from unmask.tasks.classification import Classification
 from unmask.tasks.features import Feature, FeatureBatches
 from unmask.tasks.folders import SEEDS
 from unmask.tasks.models import Base, TaskModel
@@ -295,16 +296,16 @@ class Usual:
 
 
 def _usual(run: Finetuning, base: Path) -> Usual:
-    """Tried with texts' labels and with tags; where something else is learned, what Muon has trained learns as others
-    do. It leaves embeddings that are several times as large as those of other models, and stay where they are at rates
-    that suit the layers."""
-    kind = run.task.kind
+    """Tried with classes of texts, likeness of pairs, and tags; where something else is learned, what Muon has trained
+    learns as others do. It leaves embeddings that are several times as large as those of other models: single words
+    that tell a class hardly move at rates that suit the layers. The likeness of pairs suffers when they do."""
     if run.start == "random":
-        return Usual(6.0 if kind == "token" else 4.0)
+        return Usual(6.0 if run.task.kind == "token" else 4.0)
     before = run_beside(base) or run_beside(base.parent) or {}  # beside a masked autoencoder lies its encoder
     if before.get("optimizer", {}).get("name") != "muon":
         return Usual()
-    return {"row": Usual(2.0, 10.0), "token": Usual(6.0)}.get(kind, Usual())
+    classes = Usual(2.0, 10.0) if isinstance(run.task, Classification) else Usual(3.0)
+    return {"row": classes, "token": Usual(6.0)}.get(run.task.kind, Usual())
 
 
 def _fit(
