@@ -70,7 +70,7 @@ BESIDE_MAJORITY = (
 
 # ---------------------------------------------------------------- the others: table, set, model, seconds, settings
 
-MINILM_SST2 = (250, ("training.epochs=2", "tuning.learning_rate=5e-5"))
+MINILM_SST2 = (420, ("training.epochs=2", "tuning.learning_rate=1e-4"))
 MINILM_STSB = (
     ("cosent", ("task.objective=cosent", "tuning.learning_rate=3e-5", "training.epochs=4")),
     ("cosine", ("task.objective=cosine", "tuning.learning_rate=3e-5", "training.epochs=4")),
@@ -142,7 +142,7 @@ def _minilm(seeds: Sequence[int]) -> Iterator[Leg]:
     for label, settings in MINILM_STSB:
         yield Tuning("minilm", "stsb-vectors", MINILM, 200, settings=settings, label=label)
     for seed in seeds:
-        yield Tuning("minilm", "sst2-40k", MINILM, MINILM_SST2[0], seed, settings=MINILM_SST2[1])
+        yield Tuning("minilm", "sst2-all", MINILM, MINILM_SST2[0], seed, settings=MINILM_SST2[1])
 
 
 def _questions() -> Iterator[Leg]:

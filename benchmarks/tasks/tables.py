@@ -17,7 +17,7 @@ Rows = Iterable[Sequence[str]]
 ENOUGH = 2.0
 """Standard errors by which pretraining is to win."""
 NAMES = {
-    "sst2": "SST-2", "sst2-40k": "SST-2", "stsb": "STS-B", "stsb-vectors": "STS-B", "cola": "CoLA", "mrpc": "MRPC",
+    "sst2": "SST-2", "sst2-all": "SST-2", "stsb": "STS-B", "stsb-vectors": "STS-B", "cola": "CoLA", "mrpc": "MRPC",
     "rte": "RTE", "imdb": "IMDb, windows of 256", "conll2003": "CoNLL-2003 NER", "ewt": "UD English EWT, UPOS",
     "chnsenticorp": "ChnSentiCorp", "cluener": "CLUENER", "peoples-daily": "People's Daily tags", "subjqa": "SubjQA",
     "cmrc2018": "CMRC 2018", "multi30k": "Multi30k en-de", "aeslc": "AESLC subject lines",
