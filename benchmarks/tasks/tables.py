@@ -268,8 +268,8 @@ TABLES: dict[str, tuple[str, str, list[str], Maker]] = {
     "worth": (
         "What pretraining is worth",
         "Our encoder against the same architecture from random weights, the same examples, epochs and batches, the "
-        "learning rate 3e-4 and 6e-4, of tags 1e-3; embeddings that were pretrained learn ten times as fast where texts "
-        "are classified (docs/log.md). Pretraining wins where the difference is two standard errors or more.",
+        "learning rate 3e-4 and 6e-4, of tags 1e-3; embeddings that were pretrained learn ten times as fast where "
+        "texts are classified (docs/log.md). Pretraining wins where the difference is two standard errors or more.",
         ["set", "figure", "train / test", "random", "pretrained", "points", "standard errors", "verdict",
          "simple answerers"], _worth,
     ),

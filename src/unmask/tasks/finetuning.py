@@ -323,7 +323,7 @@ def _fit(
     tuning, task = run.tuning, run.task
     loss = task.loss(examples.train, model.labels)
     usual = _usual(run, model.base.folder)
-    embedding_rate = tuning.embedding_rate or usual.embedding_rate
+    embedding_rate = 1.0 if tuning.rests else tuning.embedding_rate or usual.embedding_rate
     objective = model.objective(loss, Pace(tuning.layer_decay, tuning.frozen_layers, embedding_rate))
     objective.train()  # what is loaded comes ready to predict
     if not any(parameter.requires_grad for name, parameter in objective.named_parameters() if "head" not in name):
@@ -343,6 +343,7 @@ def _fit(
         display.message(
             f"{len(examples.train):,} training and {len(examples.validation):,} validation examples, "
             f"{outputs}peak learning rate {optimizer.learning_rate:.1e}"
+            + (f", {embedding_rate:g} times that for embeddings" if embedding_rate != 1 else "")
         )
     validation = _features(task, examples.validation, model, limit, "validation")
     return Fit(

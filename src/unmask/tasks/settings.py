@@ -88,12 +88,22 @@ class Tuning:
         require(rate is None or rate > 0, f"tuning.learning_rate={rate}: more than 0, or none, is needed")
         faster = self.embedding_rate
         require(faster is None or faster > 0, f"tuning.embedding_rate={faster}: more than 0, or none, is needed")
+        require(
+            faster is None or not self.rests,
+            f"tuning.embedding_rate={faster}: embeddings do not learn with tuning.lora_rank or tuning.frozen_layers; "
+            "leave it out",
+        )
         require(0 < self.layer_decay <= 1, f"tuning.layer_decay={self.layer_decay}: above 0, up to 1, is needed")
         require(self.frozen_layers >= 0, f"tuning.frozen_layers={self.frozen_layers}: 0 or more is needed")
         require(0 <= self.dropout < 1, f"tuning.dropout={self.dropout}: from 0 up to 1 is needed")
         for name in ("patience", "lora_rank"):
             value = getattr(self, name)
             require(value is None or value > 0, f"tuning.{name}={value}: at least 1, or none, is needed")
+
+    @property
+    def rests(self) -> bool:
+        """Whether the embeddings, and more, stay as they are."""
+        return self.lora_rank is not None or self.frozen_layers > 0
 
     def rate(self, width: int, times: float = 1.0) -> float:
         """The peak learning rate for a model of this width, `times` what is usual. Adapters want ten times that of
@@ -129,9 +139,8 @@ class Finetuning:
         """Itself, when nothing is missing; SettingError names what is."""
         require(bool(self.model), "which model? unmask finetune MODEL TASK data.train=FILE")
         require(self.start in STARTS, f"start={self.start}: one of {', '.join(STARTS)} is needed")
-        resting = self.tuning.lora_rank is not None or self.tuning.frozen_layers > 0
         require(
-            self.start == "pretrained" or not resting,
+            self.start == "pretrained" or not self.tuning.rests,
             "start=random: random weights must learn; leave tuning.lora_rank and tuning.frozen_layers out",
         )
         require(self.data.train is not None, "data.train=FILE (the examples to learn from) is needed")
