@@ -233,9 +233,7 @@ def test_what_is_no_fine_tuning_run_is_named(tmp_path):
 
 @pytest.mark.parametrize("rest", ["tuning.frozen_layers=1", "tuning.lora_rank=8"])
 def test_embeddings_that_rest_have_no_rate_of_their_own(rest):
-    with pytest.raises(
-        SettingError, match=r"^tuning\.embedding_rate=5\.0: embeddings do not learn with tuning"
-    ):
+    with pytest.raises(SettingError, match=r"^tuning\.embedding_rate=5\.0: embeddings do not learn with tuning"):
         overridden(Finetuning(), [rest, "tuning.embedding_rate=5"])
 
 
