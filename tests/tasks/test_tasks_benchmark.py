@@ -58,12 +58,12 @@ def test_the_settings_of_every_leg_are_settings_of_its_task_and_recipe():
             assert overridden(RECIPES.load(leg.recipe)(), words).checked().training.minutes == leg.minutes
 
 
-def test_pretraining_and_random_weights_are_given_the_same_but_their_learning_rate():
+def test_pretraining_and_random_weights_are_given_the_same_but_their_learning_rates():
     worth = [leg for leg in plan.planned() if leg.table == "worth"]
     for leg in worth:
         other = "random" if leg.start == "pretrained" else "pretrained"
         [peer] = [each for each in worth if (each.set, each.seed, each.start) == (leg.set, leg.seed, other)]
-        without = [tuple(word for word in each.settings if "learning_rate" not in word) for each in (leg, peer)]
+        without = [tuple(word for word in each.settings if "_rate=" not in word) for each in (leg, peer)]
         assert without[0] == without[1]
 
 
