@@ -185,26 +185,27 @@ def test_a_learning_rate_that_is_not_set_follows_the_width():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "task", "start", "wanted"),
+    ("optimizer", "task", "start", "pairs", "wanted"),
     [
-        ("muon", "classification", "pretrained", (2, 10)),
-        ("muon", "regression", "pretrained", (3, 1)),
-        ("muon", "token_classification", "pretrained", (6, 1)),
-        ("muon", "question_answering", "pretrained", (1, 1)),
-        ("adamw", "token_classification", "pretrained", (1, 1)),
-        (None, "classification", "pretrained", (1, 1)),
-        ("muon", "classification", "random", (4, 1)),
-        ("adamw", "token_classification", "random", (6, 1)),
+        ("muon", "classification", "pretrained", False, (2, 10)),
+        ("muon", "classification", "pretrained", True, (3, 1)),
+        ("muon", "regression", "pretrained", True, (3, 1)),
+        ("muon", "token_classification", "pretrained", False, (6, 1)),
+        ("muon", "question_answering", "pretrained", False, (1, 1)),
+        ("adamw", "token_classification", "pretrained", False, (1, 1)),
+        (None, "classification", "pretrained", False, (1, 1)),
+        ("muon", "classification", "random", False, (4, 1)),
+        ("adamw", "token_classification", "random", False, (6, 1)),
     ],
 )
-def test_how_fast_an_encoder_learns_goes_by_what_has_trained_it(tmp_path, optimizer, task, start, wanted):
+def test_how_fast_an_encoder_learns_goes_by_what_has_trained_it(tmp_path, optimizer, task, start, pairs, wanted):
     model = tmp_path / "run" / "model"
     (model / "encoder").mkdir(parents=True)
     if optimizer is not None:
         (tmp_path / "run" / "run.json").write_text(json.dumps({"run": {"optimizer": {"name": optimizer}}}))
     run = overridden(Finetuning(start=start), [f"task={task}"])
     for base in (model, model / "encoder"):
-        usual = finetuning._usual(run, base)
+        usual = finetuning._usual(run, base, pairs)
         assert (usual.times, usual.embedding_rate) == wanted
     times = wanted[0]
     assert run.tuning.rate(256, times) == pytest.approx(1.5e-4 * times)

@@ -295,17 +295,17 @@ class Usual:
     embedding_rate: float = 1.0
 
 
-def _usual(run: Finetuning, base: Path) -> Usual:
-    """Tried with classes of texts, likeness of pairs, and tags; where something else is learned, what Muon has trained
-    learns as others do. It leaves embeddings that are several times as large as those of other models: single words
-    that tell a class hardly move at rates that suit the layers. The likeness of pairs suffers when they do."""
+def _usual(run: Finetuning, base: Path, pairs: bool) -> Usual:
+    """Tried with classes of single texts, likeness of pairs, and tags; where something else is learned, what Muon has
+    trained learns as others do. Its embeddings are larger than those of other models: words that tell a class hardly
+    move at rates that suit the layers. The likeness of pairs suffers when they do."""
     if run.start == "random":
         return Usual(6.0 if run.task.kind == "token" else 4.0)
     before = run_beside(base) or run_beside(base.parent) or {}  # beside a masked autoencoder lies its encoder
     if before.get("optimizer", {}).get("name") != "muon":
         return Usual()
-    classes = Usual(2.0, 10.0) if isinstance(run.task, Classification) else Usual(3.0)
-    return {"row": classes, "token": Usual(6.0)}.get(run.task.kind, Usual())
+    alone = isinstance(run.task, Classification) and not pairs
+    return {"row": Usual(2.0, 10.0) if alone else Usual(3.0), "token": Usual(6.0)}.get(run.task.kind, Usual())
 
 
 def _fit(
@@ -322,7 +322,8 @@ def _fit(
     """The training loop over everything that was made before."""
     tuning, task = run.tuning, run.task
     loss = task.loss(examples.train, model.labels)
-    usual = _usual(run, model.base.folder)
+    pairs = any(getattr(example, "second", None) is not None for example in examples.train)
+    usual = _usual(run, model.base.folder, pairs)
     embedding_rate = 1.0 if tuning.rests else tuning.embedding_rate or usual.embedding_rate
     objective = model.objective(loss, Pace(tuning.layer_decay, tuning.frozen_layers, embedding_rate))
     objective.train()  # what is loaded comes ready to predict
