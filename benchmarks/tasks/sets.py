@@ -71,7 +71,7 @@ SETS: dict[str, Set] = {
     "rte": _glue("RTE", "accuracy", (None, 250, None)),
     "imdb": Set(
         "classification", "accuracy", "lines", "en/imdb/train.jsonl.zst", None, "en/imdb/test.jsonl.zst",
-        (5_000, 300, 1_500), ("task.long=windows", "data.row_length=256"),
+        (5_000, 1_000, 3_000), ("task.long=windows", "data.row_length=256"),
     ),
     "conll2003": Set(
         "token_classification", "f1", "sentences", "en/conll2003/eng.train.txt.gz", "en/conll2003/eng.testa.txt.gz",
@@ -104,7 +104,7 @@ SETS: dict[str, Set] = {
     ),
     "cmrc2018": Set(
         "question_answering", "f1", "paragraphs", "zh/cmrc2018/cmrc2018_dev.json.gz", None,
-        "zh/cmrc2018/cmrc2018_trial.json.gz", (180, 40, 100), ("data.row_length=256",),
+        "zh/cmrc2018/cmrc2018_trial.json.gz", (700, 40, 100), ("data.row_length=256",),
     ),
     "multi30k": Set(
         "sequence_to_sequence", "chrf", "en-de", "multi/multi30k/train", "multi/multi30k/val",
