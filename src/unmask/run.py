@@ -211,17 +211,21 @@ def resume(folder: str | Path, display: Display | None = None) -> Outcome:
     from unmask import stages
     from unmask.training.parallel import process_group
 
+    saved(stages.found(Path(folder)) / "run.json")
     with process_group() as me:
-        return _until_stopped(stages.found(Path(folder)), me, display)
+        return _until_stopped(Path(folder), me, display)
 
 
 def saved(path: Path) -> Run:
-    """The Run of a run.json; ModelError when it is damaged, SettingError for settings that do not exist."""
+    """The Run of a run.json; ModelError when it is damaged or of fine-tuning, SettingError for unknown settings."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}); give a run.json that unmask wrote") from None
-    return from_dict(Run, data.get("run", data))
+    data = data.get("run", data)
+    if "task" in data:
+        raise ModelError(f"{path} is of a fine-tuning run: go on with unmask finetune --resume {path.parent}")
+    return from_dict(Run, data)
 
 
 def _until_stopped(folder: Path, me: World, display: Display | None) -> Outcome:

@@ -5,6 +5,8 @@ import signal
 
 import numpy as np
 import pytest
+
+import unmask
 from safetensors.torch import load_file
 
 from unmask.config import from_dict, overridden, to_dict
@@ -230,6 +232,15 @@ def test_what_is_no_fine_tuning_run_is_named(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps({"run": {"name": "x"}}))
     with pytest.raises(ModelError, match=r"is of a pretraining run: go on with unmask pretrain --resume"):
         resume(tmp_path)
+
+
+def test_pretraining_does_not_go_on_with_a_run_of_fine_tuning(tuning, tmp_path):
+    folder = tmp_path / "run"
+    finetune(tuning("modernbert", "classification", "training.epochs=0.2"), folder)
+    with pytest.raises(
+        ModelError, match=r"run\.json is of a fine-tuning run: go on with unmask finetune --resume \S+/run$"
+    ):
+        unmask.resume(folder)
 
 
 @pytest.mark.parametrize("rest", ["tuning.frozen_layers=1", "tuning.lora_rank=8"])
