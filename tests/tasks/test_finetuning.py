@@ -5,10 +5,9 @@ import signal
 
 import numpy as np
 import pytest
-
-import unmask
 from safetensors.torch import load_file
 
+import unmask
 from unmask.config import from_dict, overridden, to_dict
 from unmask.errors import DataError, ModelError, SettingError, Stopped
 from unmask.tasks import finetuning
