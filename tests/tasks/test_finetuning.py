@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from unmask.tasks.application import Application
 from unmask.tasks.finetuning import finetune, held_out, resume, together
 from unmask.tasks.models import Base
 from unmask.tasks.objective import Pace, TaskObjective
-from unmask.tasks.settings import Finetuning, TaskData
+from unmask.tasks.settings import Finetuning, TaskData, long_enough
 from unmask.tasks.tables import Row
+from unmask.training.schedules import Budget
 
 
 def metrics(folder):
@@ -284,3 +286,18 @@ def test_a_run_that_is_stopped_beside_its_training_says_how_to_go_on_and_does(tu
         with pytest.raises(Stopped, match=r"stopped before its end; go on with: unmask finetune --resume .*run$"):
             finetune(run, tmp_path / "run")
     assert resume(tmp_path / "run").figures["validation"]["accuracy"] >= 0
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(20_000, 3), (2_134, 3), (2_133, 4), (500, 13), (200, 32), (1, 6_400)])
+def test_few_examples_are_read_more_often(rows, epochs):
+    training = Finetuning().training
+    long = long_enough(training, rows)
+    assert long.budget == Budget(epochs=epochs)
+    assert long == replace(training, epochs=epochs)
+    assert epochs == 3 or (epochs - 1) * rows < 200 * training.batch_size <= epochs * rows
+
+
+@pytest.mark.parametrize("budget", ["epochs=0.5", "steps=7", "minutes=1"])
+def test_a_budget_that_is_set_is_kept_however_few_the_examples(budget):
+    training = overridden(Finetuning(), [f"training.{budget}"]).training
+    assert long_enough(training, 3) == training

@@ -35,7 +35,7 @@ from unmask.tasks.models import Base, TaskModel
 from unmask.tasks.objective import Pace, TaskObjective
 from unmask.tasks.publishing import Published, publish
 from unmask.tasks.scratch import draw_weights
-from unmask.tasks.settings import Finetuning
+from unmask.tasks.settings import Finetuning, long_enough
 from unmask.tasks.task import Task
 from unmask.training.compiling import Compiled
 from unmask.training.fit import Aim, Fit
@@ -195,6 +195,7 @@ def _trained(folder: Path, me: World, display: Display | None) -> Published:
         run.seed,
         model.base.pad_id,
     )
+    run = replace(run, training=long_enough(run.training, len(batches.rows)))
     fit = _fit(run, folder, examples, model, batches, limit, machine, me, display)
     fit.run()
     if not me.first:

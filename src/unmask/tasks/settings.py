@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 
 from unmask.config import choice, require, section
@@ -13,6 +14,8 @@ from unmask.training.schedules import Linear
 from unmask.training.settings import Training
 
 WIDTH, RATE = 768, 5e-5
+EPOCHS, FEW_STEPS = 3.0, 200
+"""Passes over the examples where no budget is set, and the steps that few examples are to make at least."""
 STARTS = ("pretrained", "random")
 
 
@@ -114,7 +117,16 @@ class Tuning:
 
 
 def _training() -> Training:
-    return Training(epochs=3.0, batch_size=32, schedule=Linear(warmup=0.1), evaluations=6)
+    return Training(batch_size=32, schedule=Linear(warmup=0.1), evaluations=6)
+
+
+def long_enough(training: Training, rows: int) -> Training:
+    """A budget where none is set: three passes over the rows, or as many whole ones as make 200 steps of them. Few
+    examples want more passes, not fewer steps (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", section 6;
+    trials of ours in docs/log.md)."""
+    if any(value is not None for value in training.budgets.values()):
+        return training
+    return replace(training, epochs=max(EPOCHS, float(ceil(FEW_STEPS * training.batch_size / max(rows, 1)))))
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,7 @@ class Finetuning:
     data: TaskData = section(TaskData)
     tuning: Tuning = section(Tuning)
     training: Training = field(default_factory=_training)
+    """for how long: without any of the five budgets 3 epochs, of few examples as many as make 200 steps"""
 
     def checked(self) -> Finetuning:
         """Itself, when nothing is missing; SettingError names what is."""
@@ -145,6 +158,6 @@ class Finetuning:
         )
         require(self.data.train is not None, "data.train=FILE (the examples to learn from) is needed")
         require(self.training.evaluations > 0, "training.evaluations=0: the best checkpoint is chosen by evaluations")
-        assert self.training.budget  # refuses none or several
+        assert long_enough(self.training, 1).budget  # refuses several
         assert isinstance(self.data.tests, dict)  # refuses several without names
         return self

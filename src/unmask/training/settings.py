@@ -19,7 +19,7 @@ class Training:
     steps: int | None = None
     """end after this many optimizer steps"""
     epochs: float | None = None
-    """end after this many passes over the rows"""
+    """end after this many passes over the rows; fine-tuning without any budget makes 3, of few examples more"""
     tokens: int | None = None
     """end after this many tokens (padding not counted)"""
     minutes: float | None = None
@@ -69,7 +69,7 @@ class Training:
 
     def completed(self, names: set[str]) -> Training:
         """A budget that is assigned takes the place of the one that a recipe or a task has."""
-        budgets = {field.name for field in fields(Budget)}
+        budgets = set(self.budgets)
         given = any(getattr(self, name) is not None for name in budgets & names)
         return replace(self, **dict.fromkeys(budgets - names)) if given else self
 
@@ -77,6 +77,11 @@ class Training:
     def mean_batch(self) -> float:
         """Rows in a step, the mean over the run."""
         return self.batch_size * (1 - self.batch_ramp * (1 - self.batch_start) / 2)
+
+    @property
+    def budgets(self) -> dict[str, float | None]:
+        """The five, of which one is to be given."""
+        return {field.name: getattr(self, field.name) for field in fields(Budget)}
 
     @property
     def budget(self) -> Budget:
