@@ -81,7 +81,7 @@ FROM_NOTHING = (
 )
 SUBJQA = (220, ("training.epochs=2", "training.batch_size=16"))
 XQUAD = (170, ("training.epochs=3", "training.batch_size=16"))
-CMRC = (230, ("training.epochs=2", "training.batch_size=16", *PRETRAINED))
+CMRC = (700, ("training.epochs=3", "training.batch_size=16", "training.evaluations=3", "tuning.learning_rate=5e-4"))
 LANGUAGES = (200, ("training.epochs=4", "training.batch_size=16", *PRETRAINED))
 WRITING = (
     ("multi30k", "multilingual", 320, ("training.epochs=3",)),
