@@ -70,7 +70,9 @@ BESIDE_MAJORITY = (
 
 # ---------------------------------------------------------------- the others: table, set, model, seconds, settings
 
-MINILM_SST2 = (420, ("training.epochs=2", "tuning.learning_rate=1e-4"))
+MINILM_SST2 = (
+    900, ("training.epochs=3", "training.batch_size=64", "tuning.learning_rate=1e-4", "tuning.layer_decay=0.8")
+)  # fmt: skip
 MINILM_STSB = (
     ("cosent", ("task.objective=cosent", "tuning.learning_rate=3e-5", "training.epochs=4")),
     ("cosine", ("task.objective=cosine", "tuning.learning_rate=3e-5", "training.epochs=4")),
