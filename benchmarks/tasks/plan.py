@@ -90,7 +90,7 @@ WRITING = (
     ("aeslc", "english", 230, ("training.epochs=3",)),
 )
 FUNCTIONS = (400, ("training.epochs=3", "training.batch_size=16"))
-WRITING_RATES = {"pretrained": ("tuning.learning_rate=5e-4",), "random": ("tuning.learning_rate=1e-3",)}
+WRITING_RATE = ("tuning.learning_rate=1e-3",)
 GENERATION = ("--steps", "4", "16", "64", "--samples", "16", "--tokens", "48")
 POEM = ("--steps", "4", "16", "48", "--samples", "16", "--tokens", "48")
 
@@ -109,7 +109,7 @@ def planned(seeds: Sequence[int] = SEEDS) -> list[Leg]:
         *_questions(),
         *_writing(),
         ENCODERS["python"],
-        Tuning("code", "functions", "python", *_given(FUNCTIONS, WRITING_RATES["pretrained"])),
+        Tuning("code", "functions", "python", *_given(FUNCTIONS, WRITING_RATE)),
         Lines("python", 120, 100),
         ENCODERS["plain"],
         ENCODERS["diffusion"],
@@ -157,5 +157,5 @@ def _questions() -> Iterator[Leg]:
 
 def _writing() -> Iterator[Leg]:
     for name, model, guess, settings in WRITING:
-        for start, rate in WRITING_RATES.items():
-            yield Tuning("writing", name, model, guess, 0, start, (*settings, *rate))
+        for start in ("pretrained", "random"):
+            yield Tuning("writing", name, model, guess, 0, start, (*settings, *WRITING_RATE))

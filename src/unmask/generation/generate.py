@@ -106,13 +106,15 @@ def generate(
         require(value > 0, f"{name}={value}: a whole number from 1 is needed")
     require(ahead is None or ahead >= 0, f"ahead={ahead}: a whole number from 0 is needed")
     PLANS[plan]  # an unknown name is refused before the model is asked
-    chosen = ORDERS.load(order)() if isinstance(order, str) else order
+    chosen, asked = ORDERS.load(order)() if isinstance(order, str) else order, ahead
     drawing = Drawing(temperature, top_p, no_repeat)
     text, blanks = _with_blanks(model, prompt, suffix, tokens)
     open_end = not text[blanks[-1].end :].strip() and len(blanks) == 1
     if chosen is None:
         one_by_one = open_end and not _learned_by_diffusion(model)
         chosen, ahead = (LeftToRight(), 0 if ahead is None else ahead) if one_by_one else (Confidence(), ahead)
+    if asked is not None:
+        _require_ahead(asked, chosen, sum(blank.tokens or 1 for blank in blanks), open_end)
     row, places = row_of(model, text, blanks, [blank.tokens or 1 for blank in blanks])
     filler = _Filler(
         model=model,
@@ -131,6 +133,17 @@ def generate(
             whole, spans = written(model.tokenizer, text, blanks, one, places)
             made.append(Generated(whole, tuple(whole[a:b] for a, b in spans), tuple(spans), score))
     return made
+
+
+def _require_ahead(ahead: int, order: Order, blanks: int, open_end: bool) -> None:
+    """SettingError where the blanks in view are all of them whatever `ahead` says."""
+    require(open_end, f"ahead={ahead}: text stands behind the blanks, so all of them are in view; leave it out")
+    anywhere = blanks > 1 and order.last(order.parts(blanks)[0], 0, 1) == blanks - 1
+    require(
+        not anywhere,
+        f"ahead={ahead}: any blank may be the next, so all of them are in view; leave it out, or fill from left to right "
+        "(order left_to_right or blocks)",
+    )
 
 
 def _learned_by_diffusion(model: Model) -> bool:
