@@ -141,7 +141,7 @@ def _require_ahead(ahead: int, order: Order, blanks: int, open_end: bool) -> Non
     anywhere = blanks > 1 and order.last(order.parts(blanks)[0], 0, 1) == blanks - 1
     require(
         not anywhere,
-        f"ahead={ahead}: any blank may be the next, so all of them are in view; leave it out, or fill from left to right "
+        f"ahead={ahead}: any blank may be the next, so all are in view; leave it out, or fill from left to right "
         "(order left_to_right or blocks)",
     )
 
