@@ -3,7 +3,7 @@ trains on about 10,000 tokens a second and reads about 30,000.
 
 Learning rates are those of trials (docs/log.md, "How fast an encoder of ours wants to be fine-tuned"): from random
 weights twice that from pretrained ones, as there is nothing to forget; tags want 1e-3 from either; to tell classes of
-texts, pretrained embeddings learn ten times as fast.
+texts and to write, pretrained embeddings learn ten times as fast.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ WRITING = (
 )
 FUNCTIONS = (400, ("training.epochs=3", "training.batch_size=16"))
 WRITING_RATE = ("tuning.learning_rate=1e-3",)
+WRITING_STARTS = {"pretrained": (*WRITING_RATE, "tuning.embedding_rate=10"), "random": WRITING_RATE}
 GENERATION = ("--steps", "4", "16", "64", "--samples", "16", "--tokens", "48")
 POEM = ("--steps", "4", "16", "48", "--samples", "16", "--tokens", "48")
 
@@ -109,7 +110,7 @@ def planned(seeds: Sequence[int] = SEEDS) -> list[Leg]:
         *_questions(),
         *_writing(),
         ENCODERS["python"],
-        Tuning("code", "functions", "python", *_given(FUNCTIONS, WRITING_RATE)),
+        Tuning("code", "functions", "python", *_given(FUNCTIONS, WRITING_STARTS["pretrained"])),
         Lines("python", 120, 100),
         ENCODERS["plain"],
         ENCODERS["diffusion"],
@@ -157,5 +158,5 @@ def _questions() -> Iterator[Leg]:
 
 def _writing() -> Iterator[Leg]:
     for name, model, guess, settings in WRITING:
-        for start in ("pretrained", "random"):
-            yield Tuning("writing", name, model, guess, 0, start, (*settings, *WRITING_RATE))
+        for start, rates in WRITING_STARTS.items():
+            yield Tuning("writing", name, model, guess, 0, start, (*settings, *rates))

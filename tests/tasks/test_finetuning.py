@@ -195,10 +195,12 @@ def test_a_learning_rate_that_is_not_set_follows_the_width():
         ("muon", "regression", "pretrained", True, (3, 1)),
         ("muon", "token_classification", "pretrained", False, (6, 1)),
         ("muon", "question_answering", "pretrained", False, (1, 1)),
+        ("muon", "sequence_to_sequence", "pretrained", False, (6, 10)),
         ("adamw", "token_classification", "pretrained", False, (1, 1)),
         (None, "classification", "pretrained", False, (1, 1)),
         ("muon", "classification", "random", False, (4, 1)),
         ("adamw", "token_classification", "random", False, (6, 1)),
+        (None, "sequence_to_sequence", "random", False, (6, 1)),
     ],
 )
 def test_how_fast_an_encoder_learns_goes_by_what_has_trained_it(tmp_path, optimizer, task, start, pairs, wanted):

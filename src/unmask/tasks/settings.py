@@ -69,12 +69,12 @@ class Tuning:
     learning_rate: float | None = None
     """peak learning rate; none: 5e-5 for a width of 768, in inverse proportion to the width, and ten times that for
     adapters; with a model that Muon has trained twice that to classify single texts, three times to classify pairs
-    or give numbers, with random weights four times, to tag six times with both"""
+    or give numbers, with random weights four times, to tag or write six times with both"""
     weight_decay: float = 0.01
     """share of a matrix that is taken off, times the learning rate"""
     embedding_rate: float | None = None
-    """the tables of embeddings learn at so many times the learning rate; none: 10 to classify single texts with a model
-    that Muon has trained, 1 elsewhere"""
+    """the tables of embeddings learn at so many times the learning rate; none: 10 to classify single texts or to write
+    with a model that Muon has trained, 1 elsewhere"""
     layer_decay: float = 1.0
     """each layer learns at this share of the rate of the one above it; 1 for all alike"""
     frozen_layers: int = 0
