@@ -297,9 +297,9 @@ class Usual:
 
 
 def _usual(run: Finetuning, base: Path, pairs: bool) -> Usual:
-    """Tried with classes of single texts, likeness of pairs, tags and translations; where something else is learned, what
-    Muon has trained learns as others do. Its embeddings are larger than those of other models: words that tell a class,
-    or another word, hardly move at rates that suit the layers. The likeness of pairs suffers when they do."""
+    """Tried with classes of single texts, likeness of pairs, tags and translations; elsewhere what Muon has trained
+    learns as others do. Its embeddings are larger than those of other models: words that tell a class, or another word,
+    hardly move at rates that suit the layers. The likeness of pairs suffers when they do."""
     if run.start == "random":
         return Usual(6.0 if run.task.kind in ("token", "sequence") else 4.0)
     before = run_beside(base) or run_beside(base.parent) or {}  # beside a masked autoencoder lies its encoder
