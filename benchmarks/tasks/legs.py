@@ -144,10 +144,14 @@ class Pretraining:
         return {"figures": figures | {"tokens": last["tokens"], "trained_seconds": last["seconds"]}}
 
     def _prepared(self, place: Place) -> Path:
+        """Its store; one that stands there is taken as it is, as a new copy of the same texts would be refused."""
         from unmask.tokens.build import prepare
+        from unmask.tokens.store import MANIFEST
         from unmask.tokens.training import TokenizerSettings
 
         store = place.encoders / "stores" / self.store
+        if (store / MANIFEST).is_file():
+            return store
         size = min(SMOKE_WORDS, self.vocabulary) if place.smoke else self.vocabulary
         sources = [_found(place, source) for source in self.sources]
         if place.smoke:
