@@ -2,7 +2,8 @@
 docstring. The text is the standard library of the Python that runs this; every tenth module is held out.
 
     python -m benchmarks.python_code data --to code                    pretraining.jsonl, train.jsonl, held-out.jsonl
-    unmask pretrain modernbert data.source=code/pretraining.jsonl training.minutes=90 tokenizer.kind=bpe --to runs/code
+    unmask pretrain modernbert data.source=code/pretraining.jsonl training.minutes=90 tokenizer.kind=bpe \\
+        corpus.whitespace=false --to runs/code                         cleaning would take the indentation away
     unmask finetune runs/code sequence_to_sequence data.train=code/train.jsonl data.validation=code/held-out.jsonl \\
         task.length=128 task.metric=chrf --to runs/bodies              its table has the baselines in it
     python -m benchmarks.python_code lines --model runs/code --data code --sample 200 --keep
@@ -22,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 from typing import Any
 
 from benchmarks.measuring import keep
@@ -34,6 +35,7 @@ BODY = 600
 """The longest body in characters."""
 AROUND = 6
 """Lines that are shown before a missing one, and behind it."""
+INDENT = 4 * " "
 FILES = ("pretraining", "train", "held-out")
 
 
@@ -126,7 +128,7 @@ def functions(text: str) -> Iterator[Function]:
 
 @dataclass(frozen=True)
 class Missing:
-    """A line that is missing from a text."""
+    """A line that is missing from a text, with the last space of its indentation: tokenizers put that to the word."""
 
     before: str
     line: str
@@ -142,15 +144,15 @@ def missing(row: dict[str, str], every: bool) -> Iterator[Missing]:
     """The lines of a function's body, each missing once; or one of them, chosen by a hash of the function."""
     from unmask.seeding import text_key
 
-    head, lines = row["source"].splitlines(), row["target"].splitlines()
+    head, lines = row["source"].splitlines(), indent(row["target"], INDENT).splitlines()
     whole = head + lines
     numbers = [number for number in range(len(head), len(whole)) if len(whole[number].strip()) > 3]
     if numbers and not every:
         numbers = [numbers[text_key(row["source"]) % len(numbers)]]
     for number in numbers:
         line = whole[number]
-        indent = line[: len(line) - len(line.lstrip())]
-        before = "\n".join([*whole[max(0, number - AROUND) : number], indent])
+        blank = line[: len(line) - len(line.lstrip())]
+        before = "\n".join([*whole[max(0, number - AROUND) : number], blank[:-1]])
         yield Missing(before, line.strip(), "\n" + "\n".join(whole[number + 1 : number + 1 + AROUND]))
 
 
@@ -184,13 +186,13 @@ def missing_lines(name: str, data: Path, sample: int, kept: bool = False) -> dic
 
 def filled(model: Any, asked: Missing) -> str:
     """The line that a model writes, the surest token first."""
-    [made] = model.generate(asked.before, tokens=_size(model, asked.line), suffix=asked.after, temperature=0)
+    [made] = model.generate(asked.before, tokens=_size(model, f" {asked.line}"), suffix=asked.after, temperature=0)
     return made.fillings[0].strip()
 
 
 def _fits(model: Any, asked: Missing) -> bool:
     """Whether a line with what is around it fits a row; texts in which a mask token is spelled out are left out."""
-    whole = asked.around + asked.line
+    whole = f"{asked.around} {asked.line}"
     return model.tokenizer.mask_token[:-1] not in whole and _size(model, whole) + 8 <= model.row_limit
 
 

@@ -113,6 +113,8 @@ class Pretraining:
     settings: tuple[str, ...] = ()
     recipe: str = "modernbert"
     kind: str = "wordpiece"
+    indented: bool = False
+    """the texts keep their indentation and all other blanks"""
     table: str = "encoders"
 
     @property
@@ -145,6 +147,7 @@ class Pretraining:
 
     def _prepared(self, place: Place) -> Path:
         """Its store; one that stands there is taken as it is, as a new copy of the same texts would be refused."""
+        from unmask.corpus.settings import CorpusSettings
         from unmask.tokens.build import prepare
         from unmask.tokens.store import MANIFEST
         from unmask.tokens.training import TokenizerSettings
@@ -156,7 +159,8 @@ class Pretraining:
         sources = [_found(place, source) for source in self.sources]
         if place.smoke:
             sources = [_first_documents(source, store.parent / f"{store.name}-sources") for source in sources]
-        prepare(sources, store, tokenizer=TokenizerSettings(kind=self.kind, vocabulary_size=size))
+        cleaning = CorpusSettings(whitespace=not self.indented)
+        prepare(sources, store, corpus=cleaning, tokenizer=TokenizerSettings(kind=self.kind, vocabulary_size=size))
         return store
 
 

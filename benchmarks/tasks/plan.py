@@ -38,7 +38,7 @@ ENCODERS = {
             ),
             18, 24_576, "multilingual", ("data.temperature=3.3", *ROWS),
         ),
-        Pretraining("python", ("code/pretraining.jsonl",), 15, 8_192, "python", ROWS, kind="bpe"),
+        Pretraining("python", ("code/pretraining.jsonl",), 15, 8_192, "python", ROWS, kind="bpe", indented=True),
         Pretraining("plain", ENGLISH_TEXT, 10, 16_384, "english", ("data.language=en", *ROWS)),
         Pretraining("diffusion", ENGLISH_TEXT, 10, 16_384, "english", ("data.language=en", *ROWS), "diffusion"),
         Pretraining("poems", POEMS, 6, 8_192, "poems", ("data.language=zh",)),
