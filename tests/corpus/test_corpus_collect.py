@@ -141,6 +141,26 @@ def test_a_small_corpus_holds_out_fifty_documents_and_says_so(tmp_path: Path) ->
     assert report.notes == ["12.5% of the documents are held out instead of 5.0%, to have enough"]
 
 
+CODE = "def f(x):\n    if x:\n\treturn x\n    return g(x)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "told"),
+    [
+        (CODE, {}, True),
+        (CODE, {"whitespace": False}, False),
+        ("One line.\n    Another.\nA third.\nThe last.\n", {}, False),
+        ("No line ends", {}, False),
+    ],
+)
+def test_indentation_that_cleaning_takes_away_is_told_of(tmp_path: Path, text: str, settings: dict, told: bool) -> None:
+    cleaning = CorpusSettings(validation_share=0, **settings)
+    collected = collect([write(tmp_path / "a.jsonl", [text])], cleaning, tmp_path / "w", workers=1)
+    words = "75% of the lines were indented, as in source code, and cleaning took that away: corpus.whitespace=false"
+    assert any(note.startswith(words) for note in collected.report.notes) == told
+    assert kept(collected, "train") == [text if settings else clean(text, cleaning)]
+
+
 def test_a_huge_document_is_split_by_section_so_that_some_can_be_held_out(tmp_path: Path) -> None:
     blocks = [" ".join(words(number, 90)) for number in range(1000)]
     (tmp_path / "book.txt").write_text("\n\n".join(blocks))

@@ -33,6 +33,9 @@ from unmask.errors import DataError, UnmaskError
 
 Split = Literal["train", "validation"]
 
+INDENTED = 1 / 3
+"""With more indented lines than this share it is told that cleaning takes indentation away."""
+
 
 @dataclass(frozen=True)
 class CollectProgress:
@@ -198,6 +201,11 @@ def _notes(tally: Tally, held: Held, settings: CorpusSettings, section_words: in
     other = {name: count for name, count in tally.encodings.items() if name != "utf-8"}
     if other:
         yield "not UTF-8, converted: " + ", ".join(f"{count} files in {name}" for name, count in sorted(other.items()))
+    if settings.whitespace and tally.indented > INDENTED * tally.lines:
+        yield (
+            f"{tally.indented / tally.lines:.0%} of the lines were indented, as in source code, and cleaning took that "
+            "away: corpus.whitespace=false keeps it"
+        )
     if section_words:
         yield f"few documents: {tally.cut} were cut into sections of about {section_words} words, to hold some out"
     elif tally.cut:

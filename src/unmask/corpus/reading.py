@@ -36,6 +36,9 @@ class Tally:
     bytes_read: int = 0
     cut: int = 0
     chunks: int = 0
+    lines: int = 0
+    """ends of lines before cleaning, and how many of them an indented line follows"""
+    indented: int = 0
 
     def save(self, path: Path) -> None:
         data = vars(self) | {"problems": [asdict(problem) for problem in self.problems]}
@@ -50,7 +53,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Count the other's things as well."""
-        for name in ("documents_in", "bytes_read", "cut", "chunks"):
+        for name in ("documents_in", "bytes_read", "cut", "chunks", "lines", "indented"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("dropped", "encodings", "scripts"):
             getattr(self, name).update(getattr(other, name))
@@ -148,6 +151,8 @@ def _refuse_or_count(problem: Problem, part: Part, tally: Tally) -> None:
 def _pieces(document: Document, part: Part, section_words: int, tally: Tally) -> Iterator[tuple[str, str]]:
     """The document cleaned, whole or in sections; the first keeps its id, the others get #2, #3, ..."""
     text = clean(document.text, part.settings)
+    tally.lines += document.text.count("\n")
+    tally.indented += document.text.count("\n  ") + document.text.count("\n\t")
     size = section_characters(text, section_words) if section_words else LONGEST
     if len(text) <= size * 3 // 2:
         yield document.id, text
