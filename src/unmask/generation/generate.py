@@ -137,7 +137,7 @@ def generate(
 
 def _require_ahead(ahead: int, order: Order, blanks: int, open_end: bool) -> None:
     """SettingError where the blanks in view are all of them whatever `ahead` says."""
-    require(open_end, f"ahead={ahead}: text stands behind the blanks, so all of them are in view; leave it out")
+    require(open_end, f"ahead={ahead}: text stands behind a blank, so all blanks are in view; leave it out")
     anywhere = blanks > 1 and order.last(order.parts(blanks)[0], 0, 1) == blanks - 1
     require(
         not anywhere,
