@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -40,16 +40,26 @@ def asked_of(leg: Leg, place: Place) -> dict[str, Any]:
     assert is_dataclass(leg)
     settings = {name: value for name, value in asdict(leg).items() if name != "guess"}
     data = {"data": asdict(SETS[settings["set"]])} if "set" in settings else {}
-    return json.loads(json.dumps(settings | data | {"all": place.settings, "smoke": place.smoke}))
+    return _as_json(settings | data | {"all": place.settings, "smoke": place.smoke})
+
+
+def _as_json(settings: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(settings))
 
 
 def known(leg: Leg, place: Place) -> dict[str, Any] | None:
-    """The record of a leg that is done; exits when it was done with other settings."""
+    """The record of a leg that is done; exits when it was done with other settings.
+
+    A setting that its record does not know came later and stood at its default then.
+    """
     path = record_of(leg, place)
     if not path.is_file():
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
-    if record["settings"] != asked_of(leg, place):
+    before = {
+        field.name: field.default for field in fields(leg) if field.default is not MISSING and field.name != "guess"
+    }
+    if before | record["settings"] != before | asked_of(leg, place):
         raise SystemExit(f"error: {path} was made with other settings: remove it, or take another folder with --to")
     return record
 

@@ -241,6 +241,20 @@ def test_a_leg_of_other_settings_is_not_taken_for_the_one_asked(place, monkeypat
         running.all_done([replace(leg, settings=("training.epochs=9",))], place)
 
 
+def test_a_leg_done_before_there_was_a_setting_counts_as_done_at_its_default(place, monkeypatch):
+    monkeypatch.setattr(legs.Pretraining, "run", lambda *given: {"figures": {}})
+    monkeypatch.setattr(running, "_told", lambda figures: "")
+    leg = legs.Pretraining("english", ("en.txt",), 1, 100, "english")
+    running.done(leg, place)
+    path = running.record_of(leg, place)
+    record = json.loads(path.read_text())
+    del record["settings"]["indented"]
+    path.write_text(json.dumps(record))
+    assert running.known(leg, place) == record
+    with pytest.raises(SystemExit, match="made with other settings"):
+        running.known(replace(leg, indented=True), place)
+
+
 def test_legs_are_chosen_by_name_or_table_and_an_unknown_name_is_told():
     planned = plan.planned()
     assert {leg.table for leg in running.chosen(planned, ["minilm"])} == {"minilm"}
