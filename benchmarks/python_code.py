@@ -128,7 +128,7 @@ def functions(text: str) -> Iterator[Function]:
 
 @dataclass(frozen=True)
 class Missing:
-    """A line that is missing from a text, with the last space of its indentation: tokenizers put that to the word."""
+    """A line that is missing from a text; its indentation stands in the text."""
 
     before: str
     line: str
@@ -152,7 +152,7 @@ def missing(row: dict[str, str], every: bool) -> Iterator[Missing]:
     for number in numbers:
         line = whole[number]
         blank = line[: len(line) - len(line.lstrip())]
-        before = "\n".join([*whole[max(0, number - AROUND) : number], blank[:-1]])
+        before = "\n".join([*whole[max(0, number - AROUND) : number], blank])
         yield Missing(before, line.strip(), "\n" + "\n".join(whole[number + 1 : number + 1 + AROUND]))
 
 
@@ -185,9 +185,9 @@ def missing_lines(name: str, data: Path, sample: int, kept: bool = False) -> dic
 
 
 def filled(model: Any, asked: Missing) -> str:
-    """The line that a model writes, the surest token first."""
+    """The line that a model writes, the surest token first, as far as it breaks no line."""
     [made] = model.generate(asked.before, tokens=_size(model, f" {asked.line}"), suffix=asked.after, temperature=0)
-    return made.fillings[0].strip()
+    return made.fillings[0].strip().partition("\n")[0].rstrip()
 
 
 def _fits(model: Any, asked: Missing) -> bool:

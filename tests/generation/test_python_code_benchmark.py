@@ -55,8 +55,8 @@ def test_a_line_is_missing_and_everything_around_it_is_there(benchmark) -> None:
     every = list(benchmark.missing(row, every=True))
     assert [each.line for each in every] == ["y = x + 1", "if y:", "y -= 1", "return y"]
     whole = row["source"] + "\n    y = x + 1\n    if y:\n        y -= 1\n    return y"
-    assert all(f"{each.before} {each.line}{each.after}".rstrip("\n") == whole for each in every)
-    assert every[2].before.endswith("if y:\n       ")  # the last blank of the indentation is the word's
+    assert all(f"{each.before}{each.line}{each.after}".rstrip("\n") == whole for each in every)
+    assert every[2].before.endswith("if y:\n        ")
     [one] = benchmark.missing(row, every=False)
     assert one in every
 

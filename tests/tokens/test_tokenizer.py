@@ -92,6 +92,34 @@ def test_a_special_token_in_a_text_is_one_unless_the_text_is_taken_literally(tra
     assert (trained.encode(["a [MASK] b"])[0].ids == marked.ids).all()
 
 
+BLANKS = st.sampled_from([" ", "\n", "\n    ", "\n\n\t\t", "  ", " \n"])
+SIGNS = st.sampled_from(["", ".", ":", "!)"])
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_a_text_with_a_masked_word_has_the_tokens_that_it_has_with_the_word(trained, data):
+    words = data.draw(st.lists(st.sampled_from(["the", "dog", "jumps", "twice", "天安门"]), min_size=1, max_size=5))
+    pieces = [word + data.draw(SIGNS) + data.draw(BLANKS) for word in words]
+    masked = data.draw(st.integers(0, len(words) - 1))
+    before, text = "".join(pieces[:masked]), "".join(pieces)
+    start, end = len(before), len(before) + len(words[masked])
+    [whole] = trained.encode([text])
+    left = trained.encode_beside(before, behind=False, before=True)
+    right = trained.encode_beside(text[end:], behind=True, before=False)
+    takes_space = trained.backend.get_added_tokens_decoder()[trained.mask_id].lstrip
+    alone = [trained.token(i) in ("▁", "Ġ") for i in whole.ids] & (whole.ends == start) & bool(takes_space)
+    elsewhere = ((whole.ends <= start) & ~alone) | (whole.starts >= end)
+    assert [*left.ids, *right.ids] == whole.ids[elsewhere].tolist()
+    assert [*left.starts, *(right.starts + end)] == whole.starts[elsewhere].tolist()
+    assert [*left.ends, *(right.ends + end)] == whole.ends[elsewhere].tolist()
+
+
+def test_between_two_masks_there_is_no_token_for_the_space_that_the_second_word_carries(trained):
+    spaces = trained.encode_beside(" ", behind=True, before=True).ids.tolist()
+    assert spaces == ([trained.id(" ")] if trained.id(" ") else [])
+
+
 def test_the_same_documents_in_any_order_give_the_same_tokenizer(trained):
     kind = next(k for k in KINDS if small(k).fingerprint == trained.fingerprint)
     again = train_tokenizer(DOCUMENTS[::-1], TokenizerSettings(kind=kind, vocabulary_size=400))

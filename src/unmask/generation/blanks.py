@@ -15,7 +15,6 @@ from unmask.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     from unmask.models import Model
-    from unmask.tokens.tokenizer import Tokenizer
 
 _FORMS = r"\[MASK(?::(?P<square>\d+))?\]|<mask(?::(?P<angle>\d+))?>|_{3,}"
 
@@ -60,13 +59,10 @@ def row_of(
     Raises DataError when the row is longer than the model's limit.
     """
     tokenizer = model.tokenizer
-    spaced = takes_space(tokenizer)
     tokens = [] if tokenizer.cls_id is None else [tokenizer.cls_id]
     places: list[list[int]] = [[] for _ in blanks]
     for stretch in _stretches(text, blanks, contents):
-        # A masked word carries its own space, as it did in training; a space token before it would be one too many.
-        written = stretch.text.rstrip() if stretch.masks and spaced else stretch.text
-        encoded = tokenizer.encode([written])[0]
+        encoded = tokenizer.encode_beside(stretch.text, behind=stretch.behind, before=bool(stretch.masks))
         for number, start, end in stretch.words:
             inside = (encoded.ends > start) & (encoded.starts < end)
             places[number] = [len(tokens) + int(index) for index in inside.nonzero()[0]]
@@ -88,6 +84,8 @@ class _Stretch:
     """Text up to the next mask, the words that stand in it for blanks (blank, start, end), and the masks after it."""
 
     text: str = ""
+    behind: bool = False
+    """whether it stands behind a mask"""
     words: list[tuple[int, int, int]] = field(default_factory=list)
     masks: tuple[tuple[int, int], ...] = ()
     """(blank, number of masks), at most one"""
@@ -104,12 +102,6 @@ def _stretches(text: str, blanks: Sequence[Blank], contents: Sequence[int | str]
         else:
             stretch.masks = ((number, content),)
             yield stretch
-            stretch = _Stretch()
+            stretch = _Stretch(behind=True)
     stretch.text += text[cursor:]
     yield stretch
-
-
-def takes_space(tokenizer: Tokenizer) -> bool:
-    """Whether a mask swallows the space before it: its tokenizer says so, or a space is part of the word behind it."""
-    mask = tokenizer.backend.get_added_tokens_decoder().get(tokenizer.mask_id)
-    return (mask is not None and mask.lstrip) or len(tokenizer.encode(["a a"])[0].ids) <= 2

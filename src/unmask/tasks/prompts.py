@@ -9,14 +9,13 @@ Shapes: B rows, S places of all word lengths together, U tokens of all words, L 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unmask.errors import DataError, SettingError
-from unmask.generation.blanks import find_blanks, takes_space
+from unmask.generation.blanks import find_blanks
 from unmask.tasks.framing import Frame
 from unmask.tasks.tables import Row
 from unmask.tokens.tokenizer import Tokenizer
@@ -43,10 +42,6 @@ class Prompt:
             before = f"{TEXT} {before}"
         return cls(before, after, tokenizer)
 
-    @cached_property
-    def _strips(self) -> bool:
-        return takes_space(self.tokenizer)
-
     def word(self, word: str) -> tuple[int, ...]:
         """The tokens of a word as it stands in the blank; SettingError when it has characters nobody knows."""
         context = self.before.rpartition("}")[2]
@@ -64,9 +59,10 @@ class Prompt:
         text, cut = example.text, False
         while True:
             sides = [self._filled(side, text, example) for side in (self.before, self.after)]
-            if self._strips:
-                sides[0] = sides[0].rstrip()
-            first, last = (each.ids for each in self.tokenizer.encode(sides, literal=True))
+            first, last = (
+                self.tokenizer.encode_beside(side, behind=number == 1, before=number == 0, literal=True).ids
+                for number, side in enumerate(sides)
+            )
             spare = frame.room(limit, pair=False) - len(first) - masks - len(last)
             if spare >= 0:
                 tokens, _ = frame.row(np.concatenate([first, np.full(masks, self.tokenizer.mask_id), last]))

@@ -31,6 +31,7 @@ PIECE = 1 << 19
 
 ROLES = ("pad", "unk", "cls", "sep", "mask")
 _STAND_INS = {"cls": "bos", "sep": "eos"}
+_WORD, _SIGN, _SPACES = "a", ".", ("▁", "Ġ", " ")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,27 @@ class Tokenizer:
         pieces = [text[a:b] for text, edges in zip(texts, cuts, strict=True) for a, b in itertools.pairwise(edges)]
         parts = map(_arrays, self.backend.encode_batch(pieces, add_special_tokens=False))
         return [_joined(list(itertools.islice(parts, len(edges) - 1)), edges) for edges in cuts]
+
+    def encode_beside(self, text: str, *, behind: bool, before: bool, literal: bool = False) -> Encoded:
+        """A text behind a mask, before one or between two, cut into tokens as if words stood there.
+
+        A masked word carries its own space, as it did in training, so the text before it has none; and how a text
+        begins, and how line breaks and indentation are cut, depends on the words beside them. So words are put there
+        and taken away again, as far as no token reaches into both.
+        """
+        first = _WORD if behind and self._marks_beginnings else ""
+        last = _WORD if before and text[-1:].isspace() else ""
+        if not first + last:
+            return self.encode([text], literal=literal)[0]
+        [encoded] = self.encode([first + text + last], literal=literal)
+        begin, end = len(first), len(first) + len(text)
+        if ((encoded.starts < begin) & (encoded.ends > begin)).any():
+            return self.encode_beside(text, behind=False, before=before, literal=literal)
+        kept = np.flatnonzero((encoded.starts >= begin) & (encoded.ends <= end))
+        if last and len(kept) and self._mask_takes_space and self.token(encoded.ids[kept[-1]]) in _SPACES:
+            alone = encoded.starts[kept[-1] + 1] == end  # the space is a token of its own, and that of the word
+            kept = kept[:-1] if alone else kept
+        return Encoded(encoded.ids[kept], encoded.starts[kept] - begin, encoded.ends[kept] - begin)
 
     def decode(self, ids: Sequence[int] | np.ndarray, *, keep_special: bool = False) -> str:
         """The text of some ids; special tokens are left out unless they shall be kept."""
@@ -223,6 +245,18 @@ class Tokenizer:
         _write_json(path / "special_tokens_map.json", names)
 
     # ------------------------------------------------------------ made once
+
+    @cached_property
+    def _mask_takes_space(self) -> bool:
+        """Whether a mask swallows the space before it: it is said to, or a space is part of the word behind it."""
+        mask = self.backend.get_added_tokens_decoder().get(self.mask_id)
+        return (mask is not None and mask.lstrip) or len(self.encode(["a a"])[0]) <= 2
+
+    @cached_property
+    def _marks_beginnings(self) -> bool:
+        """Whether the beginning of a text is marked as if a space stood there, but not what stands behind a mask."""
+        alone, behind = self.encode([_SIGN, self.mask_token + _SIGN])
+        return alone.ids.tolist() != behind.ids[1:].tolist()
 
     @cached_property
     def texts(self) -> list[str]:
