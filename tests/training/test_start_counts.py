@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack, random_array
 
 from unmask import stages
 from unmask.config import changed
@@ -38,7 +38,7 @@ def test_what_tokens_say_of_each_other_is_that_counted_by_hand_inside_documents(
         for (token, other), count in seen.items():
             expected[token, number * size + other] = weight * np.log(1 + count / (1000 * shares[token]))
     assert expected.any()
-    np.testing.assert_allclose(told(store).toarray(), expected, rtol=1e-4)
+    np.testing.assert_allclose(hstack(told(store)).toarray(), expected, rtol=1e-4)
 
 
 def test_the_beginning_of_a_split_is_at_most_so_many_tokens_of_each_shard(store):
@@ -56,12 +56,24 @@ def test_products_of_vectors_are_the_largest_part_of_the_matrix():
     expected = (left * sizes**0.5)[:, :6]
     lengths = np.linalg.norm(expected, axis=1, keepdims=True)
     expected *= np.minimum(1, np.quantile(lengths, 0.9) / lengths)
-    found = vectors_of(csr_matrix(matrix), 6, seed=1).numpy()
+    parts = [csr_matrix(matrix[:, :11]), csr_matrix(matrix[:, 11:])]
+    found = vectors_of(parts, 6, seed=1).numpy()
     assert found.shape == (12, 6)
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, rtol=1e-3, atol=1e-3)
-    wide = vectors_of(csr_matrix(matrix), 20).numpy()  # more channels than there are directions
+    wide = vectors_of(parts, 20).numpy()  # more channels than there are directions
     assert wide.shape == (12, 20)
     assert np.linalg.matrix_rank(wide) <= 11
+
+
+def test_the_number_of_threads_changes_no_bit():
+    parts = [random_array((900, 700), density=0.05, format="csr", dtype=np.float32, rng=number) for number in (0, 1)]
+    threads, found = torch.get_num_threads(), []
+    for number in (1, 2):
+        torch.set_num_threads(number)
+        found.append(vectors_of(parts, 64))
+        assert torch.get_num_threads() == number
+    torch.set_num_threads(threads)
+    assert torch.equal(*found)
 
 
 def test_tokens_of_the_same_neighbours_begin_alike_and_special_ones_stay(store):
@@ -75,14 +87,16 @@ def test_tokens_of_the_same_neighbours_begin_alike_and_special_ones_stay(store):
     torch.testing.assert_close(after[known].mean(0), before.mean(0))
     vectors = (after - after[known].mean(0))[known]
     assert vectors.std().item() == pytest.approx(SPREAD, rel=0.01)
-    rows = torch.nn.functional.normalize(torch.from_numpy(told(store).toarray())[known])
+    rows = torch.nn.functional.normalize(torch.from_numpy(hstack(told(store)).toarray())[known])
     alike, near = rows @ rows.T, torch.nn.functional.normalize(vectors)
     other = ~torch.eye(len(rows), dtype=torch.bool)
     assert np.corrcoef(alike[other], (near @ near.T)[other])[0, 1] > 0.5
 
 
 def test_a_text_without_neighbours_leaves_the_embeddings_as_they_are(store, monkeypatch):
-    monkeypatch.setattr("unmask.start.counts.told", lambda store: csr_matrix((store.vocabulary_size, 9)))
+    monkeypatch.setattr(
+        "unmask.start.counts.told", lambda store: [csr_matrix((store.vocabulary_size, 9), dtype=np.float32)]
+    )
     embedding = torch.nn.Embedding(store.vocabulary_size, 16)
     before = embedding.weight.detach().clone()
     begin_from_counts(embedding, store, seed=0)

@@ -136,7 +136,7 @@ class Tokenizer:
         if ((encoded.starts < begin) & (encoded.ends > begin)).any():
             return self.encode_beside(text, behind=False, before=before, literal=literal)
         kept = np.flatnonzero((encoded.starts >= begin) & (encoded.ends <= end))
-        if last and len(kept) and self._mask_takes_space and self.token(encoded.ids[kept[-1]]) in _SPACES:
+        if last and len(kept) and self._mask_takes_space and self.token(int(encoded.ids[kept[-1]])) in _SPACES:
             alone = encoded.starts[kept[-1] + 1] == end  # the space is a token of its own, and that of the word
             kept = kept[:-1] if alone else kept
         return Encoded(encoded.ids[kept], encoded.starts[kept] - begin, encoded.ends[kept] - begin)
