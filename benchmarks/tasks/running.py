@@ -56,10 +56,8 @@ def known(leg: Leg, place: Place) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
-    before = {
-        field.name: field.default for field in fields(leg) if field.default is not MISSING and field.name != "guess"
-    }
-    if before | record["settings"] != before | asked_of(leg, place):
+    defaults = _as_json({field.name: field.default for field in fields(leg) if field.default is not MISSING})
+    if defaults | record["settings"] != defaults | asked_of(leg, place):
         raise SystemExit(f"error: {path} was made with other settings: remove it, or take another folder with --to")
     return record
 

@@ -68,11 +68,13 @@ def test_products_of_vectors_are_the_largest_part_of_the_matrix():
 def test_the_number_of_threads_changes_no_bit():
     parts = [random_array((900, 700), density=0.05, format="csr", dtype=np.float32, rng=number) for number in (0, 1)]
     threads, found = torch.get_num_threads(), []
-    for number in (1, 2):
-        torch.set_num_threads(number)
-        found.append(vectors_of(parts, 64))
-        assert torch.get_num_threads() == number
-    torch.set_num_threads(threads)
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            found.append(vectors_of(parts, 64))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
     assert torch.equal(*found)
 
 
