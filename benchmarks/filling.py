@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import texts
-from benchmarks.measuring import keep, ratio, rounds, started
+from benchmarks.measuring import keep, named, ratio, rounds, started
 from benchmarks.scoring import make_model
 
 PEERS = ["pipeline", "pipeline-batch"]
@@ -83,7 +83,7 @@ def prepared(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
         from unmask.models import resolved
 
-        about, model = model, str(resolved(model))
+        about, model = named(model), str(resolved(model))
         vocabulary = AutoTokenizer.from_pretrained(model).get_vocab()
         known = {word for word in vocabulary if word.isalpha()}  # one token each: the pipeline scores no others
         rows = texts.beginnings(wanted, Path(os.environ["UNMASK_DATA"]) / "text" / "en", known)

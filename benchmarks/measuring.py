@@ -30,7 +30,8 @@ def rounds(module: str, contestants: list[str], count: int, settings: dict[str, 
     for number in range(count):
         for name in contestants:
             results[name].append(apart(module, name, settings))
-            print(f"round {number + 1} of {count}  {name:<22} {results[name][-1]}", flush=True)
+            figures = {key: value for key, value in results[name][-1].items() if not isinstance(value, list)}
+            print(f"round {number + 1} of {count}  {name:<22} {figures}", flush=True)
     return results
 
 
@@ -79,6 +80,11 @@ def keep(name: str, settings: dict[str, Any], results: dict[str, Any], summary: 
     path.write_text(json.dumps(described, indent=2) + "\n")
     print(json.dumps(summary, indent=2))
     return path
+
+
+def named(folder: str | Path) -> str:
+    """What a result says of a model's folder, wherever that lies: its last two parts."""
+    return "/".join(Path(folder).resolve().parts[-2:])
 
 
 def about() -> dict[str, Any]:

@@ -128,7 +128,6 @@ def _run(leg: Mapping[str, Any]) -> Any:
     size, run = Size(leg["layers"], leg["width"]), modernbert()
     run = changed(
         run,
-        training={"batch_start": 1.0},  # as recipe auto
         data={"store": leg["store"]},
         architecture=size.architecture,
         optimizer=size.optimizer,
@@ -150,9 +149,8 @@ def _rows_by_clock(run: Any, size: Any) -> int:
     from unmask.training.precision import chosen_device
 
     store = Store.open(run.data.store)
-    evaluated = run.training.evaluations * run.evaluation.tokens
-    plan = Plan(60 * run.training.minutes, run.data.row_length, store.count("tokens", "train"), evaluated)
-    return paced(size, measured(Setup.of(run, store, chosen_device(run.training.device))), plan)[0]
+    speed = measured(Setup.of(run, store, chosen_device(run.training.device)))
+    return paced(size, speed, Plan.of(run, store)).rows
 
 
 # ---------------------------------------------------------------- all legs

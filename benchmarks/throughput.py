@@ -9,7 +9,7 @@ A step is everything from a masked batch to updated weights. `peak_share` is wha
 `steps.share_of_peak`) come to in the time of the whole step, of the fastest that this processor multiplies in bf16.
 
     python -m benchmarks.throughput                                      6 layers of 256, 2k and 8k tokens a step
-    python -m benchmarks.throughput --layers 12 --width 384 --batch 128  16k tokens a step
+    python -m benchmarks.throughput --layers 12 --width 384 --batch 128 --steps 3      16k tokens a step
 """
 
 from __future__ import annotations
@@ -29,9 +29,15 @@ BATCHES = (16, 64)
 ROUNDS = 3
 
 
-def main(layers: int = SETTINGS["layers"], width: int = SETTINGS["width"], batch: int | None = None) -> None:
+def main(
+    layers: int = SETTINGS["layers"],
+    width: int = SETTINGS["width"],
+    batch: int | None = None,
+    steps: int = SETTINGS["steps"],
+) -> None:
     """Measure all contestants of a size at one batch size, or at several, and keep the results."""
-    settings = SETTINGS | {"layers": layers, "width": width, "heads": max(1, width // 64), "feedforward": 2 * width}
+    sizes = {"layers": layers, "width": width, "heads": max(1, width // 64), "feedforward": 2 * width}
+    settings = SETTINGS | sizes | {"steps": steps, "warmup": min(steps, SETTINGS["warmup"])}
     batches = BATCHES if batch is None else (batch,)
     results, summary = {}, {}
     for rows in batches:
@@ -91,4 +97,4 @@ def _stock(settings: dict[str, Any], *, sparse: bool) -> Step:
 
 
 if __name__ == "__main__":
-    started(CONTESTANTS, contestant, main, ("layers", "width", "batch"))
+    started(CONTESTANTS, contestant, main, ("layers", "width", "batch", "steps"))

@@ -26,10 +26,24 @@ def test_every_size_is_considered_and_the_lowest_loss_comes_first(speed):
 
 def test_what_is_read_fills_the_time_beside_the_evaluations(speed):
     for candidate in candidates(LAW, LINES, speed, PLAN):
-        steps = candidate.tokens / (candidate.rows * PLAN.row_length)
-        training = steps * speed.step_seconds(candidate.size, candidate.rows)
+        assert candidate.steps == pytest.approx(candidate.tokens / (candidate.rows * PLAN.row_length))
+        training = candidate.steps * speed.step_seconds(candidate.size, candidate.rows)
         a_token = speed.learning_seconds(candidate.size, candidate.rows) / (candidate.rows * PLAN.row_length)
         assert training + PLAN.evaluated * a_token / 3 == pytest.approx(PLAN.seconds)
+
+
+def test_a_batch_that_grows_takes_more_steps_for_fewer_tokens(speed):
+    plan = replace(PLAN, batch_start=0.5, batch_ramp=1.0, evaluated=0)
+    for candidate in candidates(LAW, LINES, speed, plan)[:5]:
+        half, full = (speed.step_seconds(candidate.size, rows) for rows in (candidate.rows // 2, candidate.rows))
+        assert plan.seconds / full < candidate.steps < plan.seconds / half
+        rows_a_step = candidate.tokens / candidate.steps / plan.row_length
+        assert candidate.rows / 2 < rows_a_step < candidate.rows
+
+
+def test_the_rows_at_each_moment_are_those_that_training_takes():
+    plan = replace(PLAN, batch_start=0.125, batch_ramp=0.5)
+    assert plan.growing(64) == [8, 16, 24, 32, 40, 40, 48, 56] + 8 * [64]
 
 
 def test_batch_and_tokens_agree_with_the_rule(speed):

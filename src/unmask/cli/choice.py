@@ -16,16 +16,20 @@ def lines(choice: Choice) -> list[str]:
 
 
 def _said(choice: Choice) -> dict[str, str]:
+    from unmask.training.schedules import ramped
+
     run, best, text = choice.run, choice.best, choice.lines
     model, rates, schedule = run.architecture, run.optimizer, run.training.schedule
-    steps, passes = best.tokens / (best.rows * run.data.row_length), best.tokens / choice.unique
+    training, passes = run.training, best.tokens / choice.unique
+    first = ramped(best.rows, training.batch_start, training.batch_ramp, 0.0)
     beside = [f"{one.size} {one.loss:.2f}" for one in choice.considered[1 : 1 + _BESIDE]]
     return {
         "text": f"{choice.unique / 1e6:,.1f} M tokens, {run.training.minutes:g} minutes on one {choice.device}",
         "model": f"{model.layers} layers of {model.width}, {model.heads} heads: "
         f"{best.size.parameters / 1e6:.1f} M parameters beside the embedding",
-        "step": f"{best.rows} rows of {run.data.row_length} tokens in {best.step_seconds:.2f} seconds",
-        "run": f"about {steps:,.0f} steps, {best.tokens / 1e6:,.1f} M tokens, {passes:.1f} passes over the text",
+        "step": f"{first} rows of {run.data.row_length} tokens at first, "
+        f"{best.rows} in {best.step_seconds:.2f} seconds at last",
+        "run": f"about {best.steps:,.0f} steps, {best.tokens / 1e6:,.1f} M tokens, {passes:.1f} passes over the text",
         "rates": f"{rates.learning_rate:g} for matrices, {rates.adam_learning_rate:g} for the rest; "
         f"warm-up {schedule.warmup:.0%}, decay {schedule.decay:.0%}",
         "expected": f"held-out loss {best.loss:.2f}, give or take {choice.error:.2f} "

@@ -98,9 +98,8 @@ def choose(run: Run) -> Choice:
         )
     law, device = known(), chosen_device(run.training.device)
     speed = measured(Setup.of(run, store, device))
-    evaluated = run.training.evaluations * (run.evaluation.tokens or store.count("tokens", "validation"))
-    lines, plan = lines_of(store, run), Plan(60 * minutes, run.data.row_length, unique, evaluated)
-    considered = [one for one in candidates(law.law, lines, speed, plan) if one.tokens >= FEWEST_TOKENS]
+    lines = lines_of(store, run)
+    considered = [one for one in candidates(law.law, lines, speed, Plan.of(run, store)) if one.tokens >= FEWEST_TOKENS]
     require(
         bool(considered),
         f"training.minutes={minutes:g}: this machine reads fewer than {FEWEST_TOKENS:,} tokens in that time, of which "
@@ -156,7 +155,6 @@ def _decided(run: Run, best: Candidate, device: torch.device) -> Run:
         optimizer=best.size.optimizer,
         training={
             "batch_size": best.rows,
-            "batch_start": 1.0,  # the law is from runs of one batch
             "micro_batch": None if parts == 1 else math.ceil(best.rows / parts),
         },
     )

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from unmask.scaling.law import Law, Lines, Scale
 from unmask.scaling.sizes import SIZES, Size, rows
 from unmask.scaling.speed import Speed
+from unmask.training.schedules import ramped
+
+if TYPE_CHECKING:
+    from unmask.run import Run
+    from unmask.tokens.store import Store
 
 _ROUNDS = 20  # batch and tokens follow each other; they agree after a few
 _FORWARD = 1 / 3  # of the operations of learning, which an evaluation runs
+_MOMENTS = 16  # at which a growing batch is looked at
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,24 @@ class Plan:
     """tokens of the training text"""
     evaluated: int
     """tokens that are read to evaluate while training"""
+    batch_start: float = 1.0
+    """the first steps take this share of the rows ..."""
+    batch_ramp: float = 0.0
+    """... and grow to all of them over this share of the time"""
+
+    @classmethod
+    def of(cls, run: Run, store: Store) -> Plan:
+        """That of a run by the clock over a store."""
+        training, unique = run.training, store.count("tokens", "train")
+        assert training.minutes is not None
+        evaluated = training.evaluations * (run.evaluation.tokens or store.count("tokens", "validation"))
+        grows = training.batch_start, training.batch_ramp
+        return cls(60 * training.minutes, run.data.row_length, unique, evaluated, *grows)
+
+    def growing(self, rows: int) -> list[int]:
+        """Rows in a step at even moments of the time."""
+        moments = ((number + 0.5) / _MOMENTS for number in range(_MOMENTS))
+        return [ramped(rows, self.batch_start, self.batch_ramp, moment) for moment in moments]
 
 
 @dataclass(frozen=True)
@@ -30,7 +55,10 @@ class Candidate:
 
     size: Size
     rows: int
+    """in a step, at the end of a batch that grows"""
     step_seconds: float
+    """of a step of so many rows"""
+    steps: float
     tokens: float
     """read in all"""
     loss: float
@@ -44,21 +72,33 @@ def candidates(law: Law, lines: Lines, speed: Speed, plan: Plan) -> list[Candida
 
 
 def _candidate(size: Size, law: Law, lines: Lines, speed: Speed, plan: Plan) -> Candidate:
-    count, tokens = paced(size, speed, plan)
-    scale = Scale(size.parameters, max(1.0, tokens), plan.unique)
-    return Candidate(size, count, speed.step_seconds(size, count), tokens, float(law.loss(scale, lines)))
+    pace = paced(size, speed, plan)
+    loss = float(law.loss(Scale(size.parameters, max(1.0, pace.tokens), plan.unique), lines))
+    return Candidate(size, pace.rows, speed.step_seconds(size, pace.rows), pace.steps, pace.tokens, loss)
 
 
-def paced(size: Size, speed: Speed, plan: Plan) -> tuple[int, float]:
-    """Rows in a step of a size, and the tokens it reads in the time there is; each follows from the other."""
-    count = rows(1, plan.row_length)
+class Pace(NamedTuple):
+    """What a size does in the time there is."""
+
+    rows: int
+    """in a step, at the end of a batch that grows"""
+    steps: float
+    tokens: float
+
+
+def paced(size: Size, speed: Speed, plan: Plan) -> Pace:
+    """Rows in a step of a size, and what it reads in the time there is; each follows from the other."""
+    pace = _pace(size, rows(1, plan.row_length), speed, plan)
     for _ in range(_ROUNDS):
-        count = rows(max(1.0, _tokens_read(size, count, speed, plan)), plan.row_length)
-    return count, _tokens_read(size, count, speed, plan)
+        pace = _pace(size, rows(max(1.0, pace.tokens), plan.row_length), speed, plan)
+    return pace
 
 
-def _tokens_read(size: Size, count: int, speed: Speed, plan: Plan) -> float:
-    """Tokens of all steps that fit beside the evaluations."""
-    a_step = count * plan.row_length
-    evaluating = plan.evaluated / a_step * speed.learning_seconds(size, count) * _FORWARD
-    return max(0.0, plan.seconds - evaluating) / speed.step_seconds(size, count) * a_step
+def _pace(size: Size, count: int, speed: Speed, plan: Plan) -> Pace:
+    """The steps of so many rows that fit beside the evaluations."""
+    a_token = speed.learning_seconds(size, count) * _FORWARD / (count * plan.row_length)
+    seconds = max(0.0, plan.seconds - plan.evaluated * a_token) / _MOMENTS
+    growing = plan.growing(count)
+    steps = [seconds / speed.step_seconds(size, some) for some in growing]
+    tokens = sum(some * number for some, number in zip(growing, steps, strict=True)) * plan.row_length
+    return Pace(count, sum(steps), tokens)
