@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.measuring import RESULTS
 
 PAGE = RESULTS.parents[1] / "docs" / "performance.md"
-_MARKED = re.compile(r"<!-- (?P<name>\w+) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
+_MARKED = re.compile(r"<!-- (?P<name>[\w-]+) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
 
 
 def main() -> None:
@@ -63,6 +63,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
+        if 0.99 < value < 1:
+            return f"{value:.5f}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return str(value)
 

@@ -107,7 +107,7 @@ def _versions(record: Mapping[str, Any]) -> str:
 def _name(group: Group, longest: float) -> str:
     contestant, minutes = group
     name = NAMES.get(contestant, contestant)
-    return name if minutes == longest else f"{name}, {minutes:g} min"
+    return name if minutes == longest else f"{name}, {minutes:.3g} min"
 
 
 def _curve(record: Mapping[str, Any]) -> Curve:
@@ -131,7 +131,7 @@ def _row(group: Group, seeds: Sequence[Mapping[str, Any]]) -> str:
     accuracy = statistics.median(record["figures"]["token_accuracy"] for record in seeds)
     cells = [
         NAMES.get(group[0], group[0]),
-        f"{group[1]:g}",
+        f"{group[1]:.3g}",
         len(seeds),
         f"{_loss(seeds):.3f}",
         f"{max(losses) - min(losses):.3f}",
@@ -173,8 +173,8 @@ def _against_b(group: Group, seeds: Sequence[Mapping[str, Any]], b: Group, of_b:
     when = "does not get there" if reached is None else f"is there after {reached:,.0f} s"
     side = "under" if difference <= 0 else "above"
     return (
-        f"{group[0]} in {group[1]:g} minutes ends {abs(difference):.3f} nats {side} what B comes to in {b[1]:g}, and "
-        f"{when}."
+        f"{group[0]} in {group[1]:.3g} minutes ends {abs(difference):.3f} nats {side} what B comes to in {b[1]:.3g}, "
+        f"and {when}."
     )
 
 

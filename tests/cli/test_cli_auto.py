@@ -17,8 +17,8 @@ from unmask.scaling.sizes import Size
 from unmask.stages import Outcome
 
 CONSIDERED = (
-    Candidate(Size(6, 256), 48, 0.5, 3_000_000, 5.4321),
-    Candidate(Size(4, 192), 48, 0.3, 5_000_000, 5.5),
+    Candidate(Size(6, 256), 48, 0.5, 1_000, 3_000_000, 5.4321),
+    Candidate(Size(4, 192), 48, 0.3, 1_700, 5_000_000, 5.5),
 )
 
 

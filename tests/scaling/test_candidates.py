@@ -43,7 +43,7 @@ def test_a_batch_that_grows_takes_more_steps_for_fewer_tokens(speed):
 
 def test_the_rows_at_each_moment_are_those_that_training_takes():
     plan = replace(PLAN, batch_start=0.125, batch_ramp=0.5)
-    assert plan.growing(64) == [8, 16, 24, 32, 40, 40, 48, 56] + 8 * [64]
+    assert plan.growing(64) == [8, 16, 24, 32, 40, 48, 56, 64] + 8 * [64]
 
 
 def test_batch_and_tokens_agree_with_the_rule(speed):

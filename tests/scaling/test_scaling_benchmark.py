@@ -31,7 +31,7 @@ def test_a_leg_of_the_rules_changes_one_setting_of_the_run_that_the_rules_give()
     assert ruled.optimizer == Size(4, 192).optimizer
     assert run.architecture == ruled.architecture == ModernBert(layers=4, width=192, heads=3, feedforward=384)
     assert run.training == ruled.training
-    assert ruled.training.batch_size == 32
+    assert ruled.training.batch_size == 64
 
 
 def test_a_leg_is_kept_as_a_file_and_not_trained_again(store, monkeypatch, tmp_path):
