@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaling import FOLDER
+from benchmarks.scaling import FOLDER, PICKED
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- runs -->\n", "<!-- end of runs -->\n"
@@ -32,7 +32,7 @@ def main(words: list[str] | None = None) -> None:
     FILE.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     picture(data, DOCS / "scaling.png")
     page = DOCS / "scaling.md"
-    page.write_text(written(page.read_text(encoding="utf-8"), tables(data)), encoding="utf-8")
+    page.write_text(written(page.read_text(encoding="utf-8"), tables(data) + checks(given.store)), encoding="utf-8")
     print(json.dumps({"law": data["law"], "error": data["error"]}, indent=2))
 
 
@@ -77,13 +77,13 @@ def kept(group: str, store: str) -> list[dict[str, Any]]:
 
 
 def described(store: str) -> dict[str, Any]:
-    """The name, the tokens and the lines of a text, the lines over as much held-out text as the legs were judged on."""
+    """The name, the tokens and the lines of a text, as recipe auto counts them."""
     from unmask.recipes.modernbert import modernbert
     from unmask.scaling.lines import lines_of
     from unmask.tokens.store import Store
 
     opened = Store.open(store)
-    lines = lines_of(opened, modernbert(), asked=100_000)
+    lines = lines_of(opened, modernbert())
     rounded = {name: round(value, 4) for name, value in lines._asdict().items()}
     return {"name": Path(store).name, "tokens": opened.count("tokens", "train")} | rounded
 
@@ -124,6 +124,29 @@ def tables(data: dict[str, Any]) -> str:
             _table(data["other"]["runs"], left_out=False),
         ]
     return "\n".join(parts)
+
+
+def checks(store: str) -> str:
+    """Recipe auto and the sizes picked by hand, a column for each time, as Markdown; nothing where none has run."""
+    losses: dict[str, dict[float, str]] = {}
+    for path in FOLDER.glob(f"check-{Path(store).name}-*.json"):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        leg, result = kept["leg"], kept["result"]
+        size, said = f"{result['layers']}x{result['width']}", f"{result['loss']:.3f}"
+        if leg.get("auto"):
+            said += f" ({size}; {result['expected']['loss']:.2f} expected)"
+        losses.setdefault("auto" if leg.get("auto") else size, {})[leg["minutes"]] = said
+    if not losses:
+        return ""
+    order = [name for name in ("auto", *(f"{layers}x{width}" for layers, width in PICKED)) if name in losses]
+    minutes = sorted({time for name in order for time in losses[name]})
+    lines = [
+        "\nBy the clock, `auto` and sizes picked by hand (`--group check`):\n",
+        f"| | {' | '.join(f'{time:g} minutes' for time in minutes)} |",
+        "|---" + "|---:" * len(minutes) + "|",
+        *(f"| {name} | {' | '.join(losses[name].get(time, '') for time in minutes)} |" for name in order),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _text_line(text: dict[str, Any]) -> str:

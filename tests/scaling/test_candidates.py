@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from unmask.scaling.candidates import Plan, candidates
+from unmask.scaling.candidates import MOST_A_PARAMETER, Plan, candidates
 from unmask.scaling.law import Law, Lines, Scale
 from unmask.scaling.sizes import SIZES, rows
 
@@ -16,7 +16,7 @@ PLAN = Plan(seconds=600, row_length=128, unique=1_000_000_000, evaluated=200_000
 
 
 def test_every_size_is_considered_and_the_lowest_loss_comes_first(speed):
-    found = candidates(LAW, LINES, speed, PLAN)
+    found = candidates(LAW, LINES, speed, replace(PLAN, seconds=60))
     assert {candidate.size for candidate in found} == set(SIZES)
     assert [candidate.loss for candidate in found] == sorted(candidate.loss for candidate in found)
     for candidate in found:
@@ -57,6 +57,19 @@ def test_more_time_never_chooses_a_smaller_model_and_ends_lower(speed):
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
     assert [candidate.loss for candidate in best] == sorted((candidate.loss for candidate in best), reverse=True)
+
+
+def test_a_size_that_would_read_too_much_for_its_parameters_is_left_out(speed):
+    plan = replace(PLAN, seconds=1e6)
+    found = candidates(LAW, LINES, speed, plan)
+    smallest = min(candidate.size.parameters for candidate in found)
+    assert 0 < len(found) < len(SIZES)
+    assert all(size in {candidate.size for candidate in found} for size in SIZES if size.parameters >= smallest)
+    assert all(candidate.tokens <= MOST_A_PARAMETER * candidate.size.parameters for candidate in found)
+    again = candidates(LAW, LINES, speed, replace(plan, unique=1_000_000))  # read again, which counts less
+    assert len(again) > len(found)
+    (largest,) = candidates(LAW, LINES, speed, replace(PLAN, seconds=1e12))
+    assert largest.size == SIZES[-1]
 
 
 def test_a_small_text_read_many_times_is_worth_less_than_a_large_one(speed):

@@ -62,6 +62,25 @@ def test_a_page_keeps_its_words_and_gets_every_run(data):
     assert sum(line.startswith(("| 2x128 ", "| 4x192 ", "| 6x256 ")) for line in part.splitlines()) == 18
 
 
+def test_the_check_by_the_clock_is_a_column_for_each_time(monkeypatch, tmp_path):
+    monkeypatch.setattr(scaling_fit, "FOLDER", tmp_path)
+    assert scaling_fit.checks("stores/wiki") == ""
+    small, large = {"layers": 2, "width": 128}, {"layers": 4, "width": 192}
+    for name, leg, result in (
+        ("auto-3min", {"auto": True, "minutes": 3}, {**small, "loss": 5.2, "expected": {"loss": 5.25}}),
+        ("2x128-3min", {"minutes": 3}, {**small, "loss": 5.21}),
+        ("4x192-10min", {"minutes": 10}, {**large, "loss": 4.9}),
+    ):
+        (tmp_path / f"check-wiki-{name}.json").write_text(json.dumps({"leg": leg, "result": result}))
+    assert scaling_fit.checks("stores/wiki").splitlines()[3:] == [
+        "| | 3 minutes | 10 minutes |",
+        "|---|---:|---:|",
+        "| auto | 5.200 (2x128; 5.25 expected) |  |",
+        "| 2x128 | 5.210 |  |",
+        "| 4x192 |  | 4.900 |",
+    ]
+
+
 def test_a_store_without_legs_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(scaling_fit, "FOLDER", tmp_path)
     monkeypatch.setattr(scaling_fit, "described", lambda store: {})

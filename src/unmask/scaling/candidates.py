@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from unmask.scaling.law import Law, Lines, Scale
+from unmask.scaling.law import Law, Lines, Scale, effective_tokens
 from unmask.scaling.sizes import SIZES, Size, rows
 from unmask.scaling.speed import Speed
 from unmask.training.schedules import ramped
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _ROUNDS = 20  # batch and tokens follow each other; they agree after a few
 _FORWARD = 1 / 3  # of the operations of learning, which an evaluation runs
 _MOMENTS = 16  # at which a growing batch is looked at
+MOST_A_PARAMETER = 200
+"""Tokens for each parameter of a size beyond which the law is not believed: it has seen 24 at most, and knows nothing
+of sizes that have no room for more. Causal models are best off with about 20 (Hoffmann et al. 2022)."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,16 @@ class Candidate:
     loss: float
     """expected held-out loss in nats a token"""
 
+    def a_parameter(self, unique: int) -> float:
+        """Tokens for each parameter, those that are read again counting less."""
+        return float(effective_tokens(self.tokens, unique)) / self.size.parameters
+
 
 def candidates(law: Law, lines: Lines, speed: Speed, plan: Plan) -> list[Candidate]:
-    """Every size, the lowest expected loss first."""
+    """Every size that is not too small for what it would read, the lowest expected loss first."""
     made = [_candidate(size, law, lines, speed, plan) for size in SIZES]
-    return sorted(made, key=lambda candidate: candidate.loss)
+    roomy = [candidate for candidate in made if candidate.a_parameter(plan.unique) <= MOST_A_PARAMETER]
+    return sorted(roomy or made[-1:], key=lambda candidate: candidate.loss)
 
 
 def _candidate(size: Size, law: Law, lines: Lines, speed: Speed, plan: Plan) -> Candidate:
