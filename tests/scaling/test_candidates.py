@@ -20,7 +20,7 @@ def test_every_size_is_considered_and_the_lowest_loss_comes_first(speed):
     assert {candidate.size for candidate in found} == set(SIZES)
     assert [candidate.loss for candidate in found] == sorted(candidate.loss for candidate in found)
     for candidate in found:
-        scale = Scale(candidate.size.parameters, candidate.tokens, PLAN.unique)
+        scale = Scale(candidate.size.parameters, max(1.0, candidate.tokens), PLAN.unique)
         assert candidate.loss == pytest.approx(LAW.loss(scale, LINES))
 
 
@@ -68,7 +68,7 @@ def test_a_size_that_would_read_too_much_for_its_parameters_is_left_out(speed):
     assert all(candidate.tokens <= MOST_A_PARAMETER * candidate.size.parameters for candidate in found)
     again = candidates(LAW, LINES, speed, replace(plan, unique=1_000_000))  # read again, which counts less
     assert len(again) > len(found)
-    (largest,) = candidates(LAW, LINES, speed, replace(PLAN, seconds=1e12))
+    (largest,) = candidates(LAW, LINES, speed, replace(PLAN, seconds=1e12, unique=10**15))
     assert largest.size == SIZES[-1]
 
 

@@ -99,4 +99,6 @@ def test_the_law_of_the_package_expects_what_its_table_says():
 
 def test_the_page_shows_the_law_of_the_package():
     page = (scaling_fit.DOCS / "scaling.md").read_text(encoding="utf-8")
-    assert scaling_fit.written(page, scaling_fit.tables(json.loads(FILE.read_text()))) == page
+    data = json.loads(FILE.read_text())
+    part = scaling_fit.tables(data) + scaling_fit.checks(data["text"]["name"])
+    assert scaling_fit.written(page, part) == page
