@@ -9,7 +9,7 @@ A step is everything from a masked batch to updated weights. `peak_share` is wha
 `steps.share_of_peak`) come to in the time of the whole step, of the fastest that this processor multiplies in bf16.
 
     python -m benchmarks.throughput                                      6 layers of 256, 2k and 8k tokens a step
-    python -m benchmarks.throughput --layers 12 --width 384 --batch 128 --steps 3      16k tokens a step
+    python -m benchmarks.throughput --layers 12 --width 384 --batch 128 --steps 2      16k tokens a step
 """
 
 from __future__ import annotations

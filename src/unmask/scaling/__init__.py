@@ -46,7 +46,7 @@ class Choice:
 
     run: Run
     considered: tuple[Candidate, ...]
-    """all sizes, the best first"""
+    """the sizes that have room for what they would read, the best first"""
     lines: Lines
     unique: int
     """tokens of the training text"""
