@@ -130,8 +130,8 @@ def checks(store: str) -> str:
     """Recipe auto and the sizes picked by hand, a column for each time, as Markdown; nothing where none has run."""
     losses: dict[str, dict[float, str]] = {}
     for path in FOLDER.glob(f"check-{Path(store).name}-*.json"):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        leg, result = kept["leg"], kept["result"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        leg, result = record["leg"], record["result"]
         size, said = f"{result['layers']}x{result['width']}", f"{result['loss']:.3f}"
         if leg.get("auto"):
             said += f" ({size}; {result['expected']['loss']:.2f} expected)"

@@ -79,13 +79,19 @@ def test_a_start_is_timed_and_a_broken_one_is_told():
 def test_a_table_has_every_figure_of_its_result(tmp_path):
     from benchmarks.tables import filled
 
-    summary = {"speeds": {"ours": 1234.5, "peer": 0.25}, "ratio": {"median": 2.0, "min": 1.5, "max": 2.5}, "met": True}
+    summary = {
+        "speeds": {"ours": 1234.5, "peer": 0.25},
+        "ratio": {"median": 2.0, "min": 1.5, "max": 2.5},
+        "met": True,
+        "cosine": 0.99996,
+    }
     result = {"date": "2026-01-01", "commit": "abc", "machine": {"processor": "P", "cores": 2}, "summary": summary}
-    (tmp_path / "one.json").write_text(json.dumps(result))
-    page = filled("above\n<!-- one -->\nold\n<!-- /one -->\n<!-- two -->\n<!-- /two -->\nbelow", tmp_path)
+    (tmp_path / "one-4x2.json").write_text(json.dumps(result))
+    page = filled("above\n<!-- one-4x2 -->\nold\n<!-- /one-4x2 -->\n<!-- two -->\n<!-- /two -->\nbelow", tmp_path)
     for line in ("| speeds: ours | 1,234 |", "| speeds: peer | 0.25 |", "| ratio | **2 times** (1.5 to 2.5) |"):
         assert line in page
     assert "| met | yes |" in page
+    assert "| cosine | 0.99996 |" in page  # not 1
     assert "old" not in page
     assert "2026-01-01, commit abc, P, 2 cores" in page
     assert "Not measured yet: `python -m benchmarks two`." in page
@@ -99,6 +105,12 @@ def test_the_page_says_what_the_results_do():
 
     page = PAGE.read_text(encoding="utf-8")
     assert filled(page, RESULTS) == page
+
+
+def test_a_result_names_a_model_without_where_it_lies(tmp_path):
+    from benchmarks.measuring import named
+
+    assert named(tmp_path / "runs" / "bert") == "runs/bert"
 
 
 def test_every_benchmark_has_its_section():
