@@ -30,7 +30,7 @@ from benchmarks.measuring import RESULTS, about, rounds
 MODULE, FOLDER = "benchmarks.scaling", RESULTS / "scaling"
 MILLION = 1_000_000
 LAW = {
-    (2, 128): (0.25, 0.5, 1, 2, 4, 8),
+    (2, 128): (0.25, 0.5, 1, 2, 4, 8, 16, 32),
     (4, 192): (0.5, 1, 2, 4, 8),
     (6, 256): (0.5, 1, 2, 4, 8),
     (8, 384): (0.5, 1, 2, 4),
