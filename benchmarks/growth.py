@@ -5,8 +5,8 @@ row_length    a training step of ModernBERT, 128 to 8,192 tokens a row, always a
 words         a step against the size of the vocabulary
 size          a step against layers and width
 
-Each point is a process of its own, so that its peak memory is its own. The table and the picture (results/growth.png)
-have relative costs: what doubles where work doubles is linear.
+Each point is a process of its own, so that its peak memory is its own. The table and the picture (docs/growth.png)
+have beside it what would be linear: double the cost where work doubles.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import RESULTS, keep, rounds, started
+from benchmarks.measuring import keep, rounds, started
 from benchmarks.preparation import Memory, files_in, prepared, texts_in, train_tokenizer
+from benchmarks.tables import PAGE
 
 SETTINGS = {
     "layers": 6, "width": 256, "heads": 4, "feedforward": 512, "words": 16_384, "row_length": 512, "tokens": 8192,
@@ -54,7 +55,7 @@ def main(settings: dict[str, Any] | None = None, contestants: list[str] | None =
         runs = rounds("benchmarks.growth", wanted, 1, given)
     summary = {axis: _points(axis, runs) for axis in POINTS if _points(axis, runs)}
     path = keep("growth", settings, runs, summary)
-    draw(summary, RESULTS / "growth.png")
+    draw(summary, PAGE.parent / "growth.png")
     print(path)
 
 
@@ -126,7 +127,7 @@ def draw(summary: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, grid = pyplot.subplots(2, len(summary), figsize=(3.2 * len(summary), 5), squeeze=False, sharex="col")
     for column, (axis, points) in enumerate(summary.items()):
@@ -136,6 +137,11 @@ def draw(summary: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
             axes.plot(work, values, "o-", color="tab:blue", label="measured")
             axes.plot(work, [values[0] * each / work[0] for each in work], ":", color="gray", label="linear")
             axes.set(xscale="log", yscale="log", ylim=(min(values) / 3, max(values) * 3))
+            axes.set_xticks(work, [_short(each) for each in work], rotation=90 if len(work) > 4 else 0)
+            axes.xaxis.set_minor_locator(ticker.NullLocator())
+            axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:,g}")
+            axes.yaxis.set_minor_locator(ticker.NullLocator())
             axes.spines[["top", "right"]].set_visible(False)
             if column == 0:
                 axes.set_ylabel(label)
@@ -145,6 +151,11 @@ def draw(summary: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def _short(work: float) -> str:
+    """An amount of work as a tick says it: 8 M of parameters, 16,384 words, 1.4 MB."""
+    return f"{work / 1e6:.0f} M" if work >= 1e6 else f"{work:,.0f}" if work >= 10 else f"{work:g}"
 
 
 if __name__ == "__main__":

@@ -35,10 +35,37 @@ def filled(page: str, results: Path) -> str:
 
 def table(result: dict[str, Any]) -> str:
     """The figures of a result as Markdown, and where they were measured."""
-    rows = "\n".join(f"| {name} | {value} |" for name, value in _leaves(result["summary"]))
-    about = result["machine"]
+    summary, about = result["summary"], result["machine"]
+    grids = {name: points for name, points in summary.items() if _is_grid(points)}
+    rows = _leaves({name: value for name, value in summary.items() if name not in grids})
+    parts = [_grid(name, points) for name, points in grids.items()]
+    if rows:
+        parts.append("\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)]))
     where = f"{result['date']}, commit {result['commit']}, {about['processor']}, {about['cores']} cores"
-    return f"| | |\n|---|---:|\n{rows}\n\n{where}"
+    return "\n\n".join([*parts, where])
+
+
+def _is_grid(points: Any) -> bool:
+    """Whether a figure is several points that have the same numbers each."""
+    if not isinstance(points, dict) or not all(isinstance(point, dict) for point in points.values()):
+        return False
+    (columns, *others) = [list(point) for point in points.values()]
+    scalars = all(isinstance(value, (int, float)) for point in points.values() for value in point.values())
+    return scalars and "median" not in columns and all(other == columns for other in others)
+
+
+def _grid(name: str, points: dict[str, dict[str, Any]]) -> str:
+    """A row for each point, a column for each of its numbers."""
+    columns = list(next(iter(points.values())))
+    lines = [
+        f"| {name.replace('_', ' ')} | {' | '.join(column.replace('_', ' ') for column in columns)} |",
+        "|---" + "|---:" * len(columns) + "|",
+        *(
+            f"| {point} | {' | '.join(_shown(value) for value in values.values())} |"
+            for point, values in points.items()
+        ),
+    ]
+    return "\n".join(lines)
 
 
 def _not_yet(name: str) -> str:

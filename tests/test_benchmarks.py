@@ -84,6 +84,7 @@ def test_a_table_has_every_figure_of_its_result(tmp_path):
         "ratio": {"median": 2.0, "min": 1.5, "max": 2.5},
         "met": True,
         "cosine": 0.99996,
+        "row_length": {"128": {"seconds": 1.5, "memory_mb": 1056.2}, "8192": {"seconds": 5.0, "memory_mb": 1283}},
     }
     result = {"date": "2026-01-01", "commit": "abc", "machine": {"processor": "P", "cores": 2}, "summary": summary}
     (tmp_path / "one-4x2.json").write_text(json.dumps(result))
@@ -92,6 +93,9 @@ def test_a_table_has_every_figure_of_its_result(tmp_path):
         assert line in page
     assert "| met | yes |" in page
     assert "| cosine | 0.99996 |" in page  # not 1
+    assert (
+        "| row length | seconds | memory mb |\n|---|---:|---:|\n| 128 | 1.5 | 1,056 |\n| 8192 | 5 | 1,283 |\n" in page
+    )
     assert "old" not in page
     assert "2026-01-01, commit abc, P, 2 cores" in page
     assert "Not measured yet: `python -m benchmarks two`." in page
