@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description="Held-out loss against the clock.")
     parser.add_argument("texts", nargs="*", help="files or folders; by default the Wikipedia part of UNMASK_DATA")
     parser.add_argument("--to", type=Path, default=RESULTS / "race", help="where legs are kept and continued")
-    parser.add_argument("--only", help="these contestants: A, B, C, ours, ours-best, or any recipe; parted by commas")
+    parser.add_argument("--only", help="these contestants: A, B, C, ours, ours-auto, or any recipe; parted by commas")
     parser.add_argument("--minutes", type=float, help="of each leg")
     parser.add_argument("--seeds", type=int, help="legs of each contestant")
     parser.add_argument("--size", help="LAYERSxWIDTH, e.g. 12x384")

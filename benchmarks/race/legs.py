@@ -84,8 +84,7 @@ def whole_race(clone: bool) -> list[Leg]:
     """The legs of the command without further words: the main ones, ours in a quarter of the time, the others."""
     main = planned(MAIN, SEARCH_SIZE, MAIN_MINUTES, SEEDS)
     short = planned(("ours",), SEARCH_SIZE, SHORT_MINUTES, SEEDS)
-    best = ("ours-best",) if OURS["ours-best"][1] else ()
-    others = (*best, *(("C",) if clone else ()), *FAMILIES)
+    others = ("ours-auto", *(("C",) if clone else ()), *FAMILIES)
     return [*main, *short, *planned(others, SEARCH_SIZE, SHORT_MINUTES, 1)]
 
 

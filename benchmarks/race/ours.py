@@ -15,23 +15,32 @@ if TYPE_CHECKING:
 
 OURS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ours": ("modernbert", ()),
-    "ours-best": ("modernbert", ()),
+    "ours-auto": ("auto", ()),
     "ours-gpu": ("modernbert", ("training.batch_size=256",)),
     "ours-gpu-uncompiled": ("modernbert", ("training.batch_size=256", "training.compile=off")),
 }
-"""Contestants that are a recipe with settings; any other name is a recipe as it is. `ours-best` holds what is best of
-any kind, `ours` what a user gets, `ours-gpu` with as many rows in a step as keep a GPU busy."""
+"""Contestants that are a recipe with settings; any other name is a recipe as it is. `ours` is what a user gets, at the
+leg's size; `ours-auto` at the size that fits the time, whatever the leg says; `ours-gpu` has as many rows in a step as
+keep a GPU busy."""
 
 NEVER = 1 << 40
 
 
 def run_of(leg: Leg, store: str) -> Run:
-    """The run of a leg: its recipe and settings at the leg's size, its own shape of head and feed-forward kept."""
+    """The run of a leg: its recipe and settings at the leg's size, its own shape of head and feed-forward kept; where
+    the recipe is `auto`, what it decides after its measurement of the machine."""
     from unmask.config import changed, overridden
     from unmask.recipes import named
+    from unmask.scaling import choose
 
     recipe, settings = OURS.get(leg.contestant, (leg.contestant, ()))
-    run = overridden(named(recipe), settings)
+    run = changed(
+        replace(overridden(named(recipe), settings), seed=leg.seed),
+        data={"store": store},
+        training={"minutes": leg.minutes, "evaluations": 0, "checkpoint_every": NEVER},
+    )
+    if run.auto:
+        return choose(run).run
     architecture = run.architecture
     sizes = {
         "layers": leg.layers,
@@ -39,12 +48,7 @@ def run_of(leg: Leg, store: str) -> Run:
         "heads": max(1, leg.width * architecture.heads // architecture.width),
         "feedforward": leg.width * architecture.feedforward // architecture.width,
     }
-    return changed(
-        replace(run, seed=leg.seed),
-        data={"store": store},
-        architecture=sizes,
-        training={"minutes": leg.minutes, "evaluations": 0, "checkpoint_every": NEVER},
-    )
+    return changed(run, architecture=sizes)
 
 
 def train(leg: Leg, track: Track) -> Finish:

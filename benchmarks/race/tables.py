@@ -21,6 +21,7 @@ NAMES = {
     "A": "A: Trainer, BERT, run_mlm.py",
     "B": "B: Trainer, ModernBERT, tuned",
     "C": "C: GPT-BERT",
+    "ours-auto": "ours, size by auto",
 }
 CLAIM = 0.2
 """Nats under the unigram line where A must end for a ratio to it to mean anything."""

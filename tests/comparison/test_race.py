@@ -194,6 +194,23 @@ def test_a_recipe_keeps_its_shape_at_another_size(farm):
     assert run_of(Leg("electra", "2x128"), str(farm.folder)).architecture.feedforward == 512
 
 
+def test_auto_decides_its_size_within_the_minutes_of_its_leg(farm, monkeypatch):
+    from types import SimpleNamespace
+
+    from benchmarks.race.legs import Leg
+    from benchmarks.race.ours import NEVER, run_of
+
+    import unmask.scaling
+
+    decided = []
+    monkeypatch.setattr(unmask.scaling, "choose", lambda run: decided.append(run) or SimpleNamespace(run="decided"))
+    assert run_of(Leg("ours-auto", "6x256", 5.0, 3), str(farm.folder)) == "decided"
+    (asked,) = decided
+    assert asked.auto
+    assert (asked.seed, asked.data.store) == (3, str(farm.folder))
+    assert (asked.training.minutes, asked.training.checkpoint_every, asked.training.evaluations) == (5.0, NEVER, 0)
+
+
 # ---------------------------------------------------------------- the legs
 
 
