@@ -30,6 +30,8 @@ FIGURES = ("loss", "unigram_loss", "perplexity", "word_accuracy", "bits_per_char
 
 def main(given: Sequence[str] | None = None) -> dict[str, Any]:
     """Prepare, train, judge, and keep what came of it."""
+    import torch
+
     import unmask
     from unmask.config import overridden
     from unmask.recipes import RECIPES
@@ -61,7 +63,8 @@ def main(given: Sequence[str] | None = None) -> dict[str, Any]:
         },
         "pairs": blimp["pairs"],
     }
-    keep(asked.name, {"recipe": asked.recipe, "size": asked.size, "settings": settings}, {}, summary)
+    given = {"recipe": asked.recipe, "size": asked.size, "vocabulary": asked.vocabulary, "seed": asked.seed}
+    keep(asked.name, given | {"threads": torch.get_num_threads(), "settings": asked.settings}, {}, summary)
     return summary
 
 
