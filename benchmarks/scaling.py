@@ -3,7 +3,7 @@
 law      sizes by tokens on one text: the runs that the law is fitted to
 other    some of them on another text: never fitted to, they say what an expected loss is worth elsewhere
 rules    batches and learning rates beside those that the rules give
-check    `auto` and five sizes picked by hand, by the clock: 3 and 10 minutes each, with the machine to themselves
+check    `auto` and five sizes picked by hand, by the clock, 3 and 10 minutes each, and once 30, with the machine to themselves
 
     python -m benchmarks.scaling --store stores/wiki-en                  the law's runs, an hour of two cores
     python -m benchmarks.scaling --store stores/docs --group other
@@ -44,7 +44,8 @@ RULES = {
 }
 RULED = ((2, 128, 1), (4, 192, 2))
 PICKED = ((2, 128), (4, 192), (6, 256), (8, 384), (12, 384))
-MINUTES = (3, 10)
+CHECKED = {3: PICKED, 10: PICKED, 30: PICKED[:2]}
+"""The sizes beside recipe auto, by minutes: once for half an hour, beside those that it hesitates between."""
 FIGURES = ("loss", "unigram_loss", "token_accuracy", "word_accuracy", "masked_tokens")
 
 
@@ -67,8 +68,8 @@ def _planned(group: str) -> Iterator[tuple[str, dict[str, Any]]]:
                     (value,) = next(iter(change.values())).values()
                     yield f"{name}-{rule}-{value:g}", leg | {"change": change}
     else:
-        for minutes in MINUTES:
-            for layers, width in PICKED:
+        for minutes, sizes in CHECKED.items():
+            for layers, width in sizes:
                 yield f"{layers}x{width}-{minutes}min", {"layers": layers, "width": width, "minutes": minutes}
             yield f"auto-{minutes}min", {"auto": True, "minutes": minutes}
 

@@ -108,7 +108,7 @@ def tables(data: dict[str, Any]) -> str:
     law, error, text = data["law"], data["error"], data["text"]
     sizes, tokens = [run["size"] for run in data["runs"]], [run["tokens"] / 1e6 for run in data["runs"]]
     parts = [
-        f"height = {law['floor']:g} + {law['size_cost']:g} N^-{law['size_power']:g} "
+        f"height = {law['floor']:g} + {law['size_cost']:g} N^-{law['size_power']:g} D^{law['size_growth']:g} "
         f"+ {law['token_cost']:g} D^-{law['token_power']:g}, N in millions of parameters, D in millions of tokens.\n",
         f"Error in nats (root of the mean square): {error['fitted']:.3f} for the {len(data['runs'])} runs it is fitted "
         f"to, {error['left_out']:.3f} for each of them when it is left out of the fit.\n",

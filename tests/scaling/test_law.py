@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unmask.scaling.fit import known
 from unmask.scaling.law import (
     REPEATS,
     Law,
@@ -22,6 +24,7 @@ from unmask.scaling.law import (
     root_mean_square,
     rounded,
 )
+from unmask.scaling.sizes import SIZES
 
 TRUE = Law(floor=-1.2, size_cost=0.35, size_power=0.4, token_cost=0.9, token_power=0.45)
 LINES = Lines(unigram=7.3, ngram=6.0)
@@ -39,6 +42,20 @@ def test_the_law_is_the_sum_of_what_size_and_tokens_cost():
     height = -1.2 + 0.35 * 4**-0.4 + 0.9 * 8**-0.45
     assert TRUE.height(Scale(4e6, 8e6, 8e6)) == pytest.approx(height)
     assert TRUE.loss(Scale(4e6, 8e6, 8e6), LINES) == pytest.approx(6.0 + 1.3 * height)
+
+
+def test_what_a_model_lacks_grows_with_what_it_has_read():
+    # By hand: 4 M parameters, 8 M tokens.
+    growing = replace(TRUE, size_growth=0.1)
+    assert growing.height(Scale(4e6, 8e6, 8e6)) == pytest.approx(-1.2 + 0.35 * 4**-0.4 * 8**0.1 + 0.9 * 8**-0.45)
+
+
+@given(st.sampled_from(SIZES), st.floats(1e5, 1e11), st.floats(1.1, 10))
+def test_of_the_sizes_there_are_none_is_expected_to_lose_by_reading_more_or_being_larger(size, tokens, more):
+    law, unique = known().law, 1e12
+    loss = law.loss(Scale(size.parameters, tokens, unique), LINES)
+    assert law.loss(Scale(size.parameters, more * tokens, unique), LINES) <= loss + 1e-9
+    assert law.loss(Scale(more * size.parameters, tokens, unique), LINES) <= loss + 1e-9
 
 
 @given(st.floats(1e3, 1e10), st.floats(1e3, 1e12), st.floats(1e3, 1e12), st.floats(1.1, 10))
@@ -67,6 +84,12 @@ def test_fitting_finds_the_law_that_made_the_points():
     unseen = [Scale(3e7, 3e7, UNIQUE), Scale(1e6, 1.6e7, UNIQUE), Scale(4e6, 5e5, UNIQUE)]
     for scale in [*SCALES, *unseen]:
         assert found.loss(scale, LINES) == pytest.approx(TRUE.loss(scale, LINES), abs=0.01)
+
+
+def test_fitting_finds_a_gap_that_grows():
+    growing = replace(TRUE, size_growth=0.2)
+    found = fitted([Point(scale, LINES, growing.loss(scale, LINES)) for scale in SCALES])
+    assert found.size_growth == pytest.approx(0.2, abs=0.05)
 
 
 def test_one_run_that_went_wrong_moves_the_law_little():
