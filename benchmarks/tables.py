@@ -47,7 +47,7 @@ def table(result: dict[str, Any]) -> str:
 
 def _is_grid(points: Any) -> bool:
     """Whether a figure is several points that have the same numbers each."""
-    if not isinstance(points, dict) or not all(isinstance(point, dict) for point in points.values()):
+    if not points or not isinstance(points, dict) or not all(isinstance(point, dict) for point in points.values()):
         return False
     (columns, *others) = [list(point) for point in points.values()]
     scalars = all(isinstance(value, (int, float)) for point in points.values() for value in point.values())
