@@ -3,7 +3,7 @@
 law      sizes by tokens on one text: the runs that the law is fitted to
 other    some of them on another text: never fitted to, they say what an expected loss is worth elsewhere
 rules    batches and learning rates beside those that the rules give
-check    `auto` and five sizes picked by hand, by the clock, 3 and 10 minutes each, and once 30, with the machine to themselves
+check    `auto` and sizes picked by hand, by the clock, 3, 10 and once 30 minutes, with the machine to themselves
 
     python -m benchmarks.scaling --store stores/wiki-en                  the law's runs, an hour of two cores
     python -m benchmarks.scaling --store stores/docs --group other

@@ -11,9 +11,9 @@ where a model knows more than neighbouring tokens tell.
     height = floor + size_cost (N / 1 M)^-size_power (D / 1 M)^size_growth + token_cost (D / 1 M)^-token_power
 
 as in Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", eq. 2, with N parameters of matrices
-(embedding left out) and D tokens, of which repeated ones count less (`effective_tokens`). There size_growth is 0: models
-lack as much at any D. In short runs they do not: what sets a large one apart shows the more, the more both have read
-(docs/scaling.md).
+(embedding left out) and D tokens, of which repeated ones count less (`effective_tokens`). There size_growth is 0: a
+size lacks as much at any D. In short runs it does not: what sets a large model apart shows the more, the more both have
+read (docs/scaling.md).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 MILLION = 1e6
 HUBER = 5e-3
 """Residuals of the log loss from which on they count linearly, as in Hoffmann et al. 2022, section 3.3, but 5e-3 where
-they have 1e-3: short runs of ours differ by 2e-3 from seed to seed, so less would make a median of few runs of the fit."""
+they have 1e-3: two seeds of our short runs differ by 2e-3, and with less the fit is but a median of few runs."""
 REPEATS = 15.4
 """Half-life of repeated tokens in epochs, R*_D of Muennighoff et al. 2023, "Scaling Data-Constrained Language Models",
 section 6: for causal models. A masked model gets new masks in each epoch, so it may well be higher here."""
