@@ -44,7 +44,7 @@ def main(settings: dict[str, Any] | None = None, contestants: list[str] | None =
     """Measure all points, keep the results and draw them."""
     settings, wanted = settings or SETTINGS, contestants or CONTESTANTS
     texts = os.environ.get("UNMASK_DATA")
-    if texts is None:
+    if not texts:
         print("growth: preparation is left out, UNMASK_DATA does not name the folder of the corpora")
         wanted = [name for name in wanted if not name.startswith("corpus=")]
     with tempfile.TemporaryDirectory() as work:

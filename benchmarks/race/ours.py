@@ -53,9 +53,10 @@ def run_of(leg: Leg, store: str) -> Run:
 
 def train(leg: Leg, track: Track) -> Finish:
     """Train until the track is over."""
+    from benchmarks import measuring
     from benchmarks.race.track import Finish
     from unmask import stages
-    from unmask.config import to_dict
+    from unmask.config import changed, to_dict
     from unmask.distributed import World
     from unmask.run import ready
 
@@ -71,7 +72,8 @@ def train(leg: Leg, track: Track) -> Finish:
         # What is left of the minutes after imports and building, and a step in any case, as with the others.
         fit.settings = replace(fit.settings, minutes=max(track.left, 1.0) / 60)
         spent = fit.run()
-    settings = {"recipe": run.name, "batch": run.training.batch_size, "run": to_dict(run)}
+    kept = to_dict(changed(run, data={"store": measuring.named(Path(track.course.store))}))
+    settings = {"recipe": run.name, "batch": run.training.batch_size, "run": kept}
     return Finish(watcher.predict, fit.masters.weights.numel(), spent.step, spent.tokens, settings)
 
 

@@ -29,7 +29,7 @@ import numpy as np
 MILLION = 1e6
 HUBER = 5e-3
 """Residuals of the log loss from which on they count linearly, as in Hoffmann et al. 2022, section 3.3, but 5e-3 where
-they have 1e-3: two seeds of our short runs differ by 2e-3, and with less the fit is but a median of few runs."""
+they have 1e-3: two seeds of our short runs differ by 3.5e-3, and with less the fit is but a median of few runs."""
 REPEATS = 15.4
 """Half-life of repeated tokens in epochs, R*_D of Muennighoff et al. 2023, "Scaling Data-Constrained Language Models",
 section 6: for causal models. A masked model gets new masks in each epoch, so it may well be higher here."""
