@@ -44,8 +44,8 @@ RULES = {
 }
 RULED = ((2, 128, 1), (4, 192, 2))
 PICKED = ((2, 128), (4, 192), (6, 256), (8, 384), (12, 384))
-CHECKED = {3: PICKED, 10: PICKED, 30: PICKED[:2]}
-"""The sizes beside recipe auto, by minutes: once for half an hour, beside those that it hesitates between."""
+CHECKED = {3: PICKED, 10: PICKED, 30: PICKED[:3]}
+"""The sizes beside recipe auto, by minutes: once for half an hour, beside those that come into question."""
 FIGURES = ("loss", "unigram_loss", "token_accuracy", "word_accuracy", "masked_tokens")
 
 
