@@ -42,7 +42,8 @@ RULES = {
     "adam": [{"optimizer": {"adam_learning_rate": rate}} for rate in (1.5e-3, 3e-3, 6e-3)],
     "muon": [{"optimizer": {"learning_rate": rate}} for rate in (0.01, 0.04)],
 }
-RULED = ((2, 128, 1), (4, 192, 2))
+LONGER = {"batch": [{"training": {"batch_size": rows}} for rows in (32, 176)]}
+RULED = {(2, 128, 1): RULES, (4, 192, 2): RULES, (4, 192, 4): LONGER}
 PICKED = ((2, 128), (4, 192), (6, 256), (8, 384), (12, 384))
 CHECKED = {3: PICKED, 10: PICKED, 30: PICKED[:3]}
 """The sizes beside recipe auto, by minutes: once for half an hour, beside those that come into question."""
@@ -61,9 +62,9 @@ def _planned(group: str) -> Iterator[tuple[str, dict[str, Any]]]:
             for millions in budgets:
                 yield _by_tokens(layers, width, millions)
     elif group == "rules":
-        for layers, width, millions in RULED:
+        for (layers, width, millions), rules in RULED.items():
             name, leg = _by_tokens(layers, width, millions)
-            for rule, changes in RULES.items():
+            for rule, changes in rules.items():
                 for change in changes:
                     (value,) = next(iter(change.values())).values()
                     yield f"{name}-{rule}-{value:g}", leg | {"change": change}
