@@ -30,10 +30,10 @@ from benchmarks.measuring import RESULTS, about, rounds
 MODULE, FOLDER = "benchmarks.scaling", RESULTS / "scaling"
 MILLION = 1_000_000
 LAW = {
-    (2, 128): (0.25, 0.5, 1, 2, 4, 8, 16, 32),
+    (2, 128): (0.25, 0.5, 1, 2, 4, 8, 16),
     (4, 192): (0.5, 1, 2, 4, 8),
-    (6, 256): (0.5, 1, 2, 4, 8),
-    (8, 384): (0.5, 1, 2, 4),
+    (6, 256): (1, 2, 4),
+    (8, 384): (0.5, 1),
 }
 """Millions of tokens by size."""
 OTHER = {(2, 128): (1,), (4, 192): (2,), (6, 256): (4,)}

@@ -17,6 +17,8 @@ from typing import Any
 from benchmarks.scaling import FOLDER, PICKED
 
 DOCS = Path(__file__).parent.parent / "docs"
+LONG = 10
+"""Minutes from which a run of the check counts among the law's: no other is as long."""
 BEGIN, END = "<!-- runs -->\n", "<!-- end of runs -->\n"
 
 
@@ -46,7 +48,7 @@ def fitted(store: str, other: str | None) -> dict[str, Any]:
             Point(Scale(run["parameters"], run["tokens"], text["tokens"]), _lines(text), run["loss"]) for run in runs
         ]
 
-    text, runs = described(store), kept("law", store)
+    text, runs = described(store), by_size([*kept("law", store), *kept("check", store)])
     data = report(points(text, runs), runs, {"text": text})
     if other is not None:
         text, runs = described(other), kept("other", other)
@@ -58,21 +60,28 @@ def fitted(store: str, other: str | None) -> dict[str, Any]:
 
 
 def kept(group: str, store: str) -> list[dict[str, Any]]:
-    """The legs of a group on a store that are done, by parameters and tokens."""
+    """The legs of a group on a store that are done; of those by the clock the long ones."""
     from unmask.scaling.sizes import Size
 
     runs = []
     for path in FOLDER.glob(f"{group}-{Path(store).name}-*.json"):
         leg = json.loads(path.read_text(encoding="utf-8"))
-        result = leg["result"]
+        result, minutes = leg["result"], leg["leg"].get("minutes")
+        if minutes is not None and minutes < LONG:
+            continue
         size = Size(result["layers"], result["width"])
         runs.append(
-            {"size": str(size), "parameters": size.parameters, "commit": leg["commit"]}
+            {"size": str(size), "parameters": size.parameters, "commit": leg["commit"], "minutes": minutes}
             | {key: result[key] for key in ("tokens", "rows", "seed")}
             | {"loss": round(result["loss"], 4)}
         )
-    if not runs:
+    if not runs and group != "check":
         raise SystemExit(f"error: no legs of {store} in {FOLDER}: python -m benchmarks.scaling --store {store}")
+    return by_size(runs)
+
+
+def by_size(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By parameters and tokens."""
     return sorted(runs, key=lambda run: (run["parameters"], run["tokens"]))
 
 
@@ -108,8 +117,8 @@ def tables(data: dict[str, Any]) -> str:
     law, error, text = data["law"], data["error"], data["text"]
     sizes, tokens = [run["size"] for run in data["runs"]], [run["tokens"] / 1e6 for run in data["runs"]]
     parts = [
-        f"height = {law['floor']:g} + {law['size_cost']:g} N^-{law['size_power']:g} D^{law['size_growth']:g} "
-        f"+ {law['token_cost']:g} D^-{law['token_power']:g}, N in millions of parameters, D in millions of tokens.\n",
+        f"height = {law['level']:g} - {law['gain']:g} ln R + {law['size_cost']:g} N^-{law['size_power']:g} "
+        f"R^{law['size_growth']:g}, N in millions of parameters, R = {law['start']:g} + millions of tokens.\n",
         f"Error in nats (root of the mean square): {error['fitted']:.3f} for the {len(data['runs'])} runs it is fitted "
         f"to, {error['left_out']:.3f} for each of them when it is left out of the fit.\n",
         f"Seen: {sizes[0]} to {sizes[-1]}, {min(tokens):.2f} to {max(tokens):.2f} M tokens, one seed each. All else is "
@@ -157,10 +166,12 @@ def _text_line(text: dict[str, Any]) -> str:
 
 
 def _table(runs: list[dict[str, Any]], left_out: bool) -> str:
-    heads = ["size", "parameters", "tokens", "rows a step", "loss", "expected"] + left_out * ["when left out"]
+    heads = ["size", "parameters", "budget", "tokens", "rows a step", "loss", "expected"] + left_out * ["when left out"]
     lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
     for run in runs:
-        cells = [run["size"], f"{run['parameters'] / 1e6:.2f} M", f"{run['tokens'] / 1e6:.2f} M", str(run["rows"])]
+        budget = "tokens" if run["minutes"] is None else f"{run['minutes']:g} min"
+        cells = [run["size"], f"{run['parameters'] / 1e6:.2f} M", budget, f"{run['tokens'] / 1e6:.2f} M"]
+        cells.append(str(run["rows"]))
         cells += [f"{run[key]:.3f}" for key in ["loss", "expected"] + left_out * ["left_out"]]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ from unmask.run import Run, saved
 from unmask.scaling.fit import Fitted
 from unmask.scaling.law import Law
 
-LAW = Law(floor=-1.2, size_cost=0.35, size_power=0.4, token_cost=0.9, token_power=0.45)
+LAW = Law(level=-0.3, size_cost=0.15, size_power=0.5, size_growth=0.15, gain=0.25, start=0.2)
 
 
 @pytest.fixture

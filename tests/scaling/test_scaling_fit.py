@@ -10,7 +10,7 @@ from benchmarks import scaling_fit
 from unmask.scaling.fit import FILE, known
 from unmask.scaling.law import Law, Lines, Scale
 
-TRUE = Law(floor=-1.2, size_cost=0.35, size_power=0.4, token_cost=0.9, token_power=0.45)
+TRUE = Law(level=-0.3, size_cost=0.15, size_power=0.5, size_growth=0.15, gain=0.25, start=0.2)
 LINES = Lines(7.3, 6.0)
 SIZES = {(2, 128): 344_064, (4, 192): 1_511_424, (6, 256): 3_997_696}
 
@@ -34,7 +34,7 @@ def write_legs(folder):
                 loss = float(TRUE.loss(Scale(parameters, tokens, 10**9), LINES)) + 0.3 * (group == "other")
                 result = {"layers": layers, "width": width, "rows": 32, "seed": 0, "tokens": tokens, "loss": loss}
                 path = folder / f"{group}-{store}-{layers}x{width}-{tokens}.json"
-                path.write_text(json.dumps({"commit": "c", "result": result}))
+                path.write_text(json.dumps({"commit": "c", "leg": {}, "result": result}))
 
 
 def test_the_law_is_fitted_to_the_legs_of_one_text_and_tried_on_the_other(data):
@@ -49,6 +49,16 @@ def test_the_law_is_fitted_to_the_legs_of_one_text_and_tried_on_the_other(data):
         assert law.loss(Scale(run["parameters"], run["tokens"], 10**9), LINES) == pytest.approx(
             run["expected"], abs=1e-3
         )
+
+
+def test_of_the_check_long_runs_count_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(scaling_fit, "FOLDER", tmp_path)
+    assert scaling_fit.kept("check", "stores/wiki") == []
+    for minutes in (3, 10, 30):
+        result = {"layers": 2, "width": 128, "rows": 32, "seed": 0, "tokens": minutes * 10**6, "loss": 5.0}
+        leg = {"commit": "c", "leg": {"minutes": minutes}, "result": result}
+        (tmp_path / f"check-wiki-2x128-{minutes}min.json").write_text(json.dumps(leg))
+    assert [run["minutes"] for run in scaling_fit.kept("check", "stores/wiki")] == [10, 30]
 
 
 def test_a_page_keeps_its_words_and_gets_every_run(data):

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _ROUNDS = 20  # batch and tokens follow each other; they agree after a few
 _FORWARD = 1 / 3  # of the operations of learning, which an evaluation runs
 _MOMENTS = 16  # at which a growing batch is looked at
-MOST_A_PARAMETER = 200
-"""Tokens for each parameter of a size beyond which the law is not believed: it has seen 24 at most, and knows nothing
-of sizes that have no room for more. Causal models are best off with about 20 (Hoffmann et al. 2022)."""
+MOST_A_PARAMETER = 60
+"""Tokens for each parameter of a size beyond which it is not considered: 2x128 was the best size with 34 of them, and
+far from it with 150 (docs/scaling.md). Causal models are best off with about 20 (Hoffmann et al. 2022)."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The law: what held-out loss a size reaches on so many tokens, on text whose lines are known.
 
-    law = Law(floor=-1.0, size_cost=0.3, size_power=0.4, token_cost=0.5, token_power=0.4)
+    law = Law(level=-0.6, size_cost=0.14, size_power=0.5, size_growth=0.2, gain=0.3, start=0.2)
     law.loss(Scale(parameters=4e6, tokens=3e6, unique=17e6), Lines(unigram=7.3, ngram=5.9))      in nats
     fitted([Point(scale, lines, loss), ...])
 
@@ -8,12 +8,15 @@ Texts differ in how much of them can be known, so the law speaks of the way betw
 text itself: its height is 1 at the unigram line (guessing by frequency) and 0 at the line of an n-gram filler, below 0
 where a model knows more than neighbouring tokens tell.
 
-    height = floor + size_cost (N / 1 M)^-size_power (D / 1 M)^size_growth + token_cost (D / 1 M)^-token_power
+    read = tokens / 1 M + start
+    height = level - gain ln(read) + size_cost (parameters / 1 M)^-size_power read^size_growth
 
-as in Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", eq. 2, with N parameters of matrices
-(embedding left out) and D tokens, of which repeated ones count less (`effective_tokens`). There size_growth is 0: a
-size lacks as much at any D. In short runs it does not: what sets a large model apart shows the more, the more both have
-read (docs/scaling.md).
+A law of N parameters of matrices (embedding left out) and D tokens, of which repeated ones count less
+(`effective_tokens`), as those of Kaplan et al. 2020 and Hoffmann et al. 2022, but for runs of minutes. In these losses
+fall along a straight line in ln D: no bend shows that says where they would end. What a size lacks grows with what it
+has read, where Hoffmann et al. (eq. 2) have a constant: what sets a large model apart shows the later, the more both
+have read. And a run begins with something, embeddings from counts, as if it had read `start` already (docs/scaling.md
+has the runs, and the forms that were tried).
 """
 
 from __future__ import annotations
@@ -33,8 +36,9 @@ they have 1e-3: two seeds of our short runs differ by 3.5e-3, and with less the 
 REPEATS = 15.4
 """Half-life of repeated tokens in epochs, R*_D of Muennighoff et al. 2023, "Scaling Data-Constrained Language Models",
 section 6: for causal models. A masked model gets new masks in each epoch, so it may well be higher here."""
-_STARTS = ((-2.0, 0.0), (0.1, 1.0), (0.2, 0.6), (0.3, 1.0), (0.2, 0.6), (0.05,))
-_BOUNDS = ((-40.0, 1.0), (-12.0, 4.0), (0.05, 2.0), (-12.0, 4.0), (0.01, 2.0), (0.0, 0.5))
+_ENDLESS = 600.0  # a logarithm that is never reached and does not overflow
+_STARTS = ((-0.5,), (-2.5, -1.0), (0.3, 0.6), (0.05, 0.2), (0.2, 0.5), (-3.0, -1.0))
+_BOUNDS = ((-4.0, 4.0), (-8.0, 3.0), (0.05, 2.0), (0.0, 0.6), (0.01, 2.0), (-7.0, 2.0))
 
 
 class Scale(NamedTuple):
@@ -69,22 +73,29 @@ class Point(NamedTuple):
 class Law:
     """Height as a function of parameters and tokens, see the top of the file; of arrays it makes arrays."""
 
-    floor: float
-    """the height of an endless model on endless text"""
+    level: float
+    """the height of an endless model after a million tokens"""
     size_cost: float
-    """what a model of a million parameters lacks"""
+    """what a model of a million parameters lacks after a million tokens"""
     size_power: float
-    token_cost: float
-    """what a run of a million tokens lacks"""
-    token_power: float
-    size_growth: float = 0.0
+    size_growth: float
     """the power of tokens by which what a model lacks grows"""
+    gain: float
+    """what an endless model gains while its tokens grow e-fold"""
+    start: float
+    """millions of tokens that what a run begins with is worth"""
 
     def height(self, scale: Scale) -> Any:
         """Between the lines: 1 at the unigram line, which no run stays above, 0 at the n-gram line."""
-        tokens = effective_tokens(scale.tokens, scale.unique) / MILLION
-        size = self.size_cost * (scale.parameters / MILLION) ** -self.size_power * tokens**self.size_growth
-        return np.minimum(1.0, self.floor + size + self.token_cost * tokens**-self.token_power)
+        lacks = self.size_cost * (scale.parameters / MILLION) ** -self.size_power
+        read = np.minimum(effective_tokens(scale.tokens, scale.unique) / MILLION + self.start, self._full(lacks))
+        return np.minimum(1.0, self.level - self.gain * np.log(read) + lacks * read**self.size_growth)
+
+    def _full(self, lacks: Any) -> Any:
+        """Millions of tokens after which a size gains nothing: what it lacks would grow faster than what it learns."""
+        if self.size_growth == 0:
+            return math.inf
+        return np.exp(np.minimum(np.log(self.gain / (self.size_growth * lacks)) / self.size_growth, _ENDLESS))
 
     def loss(self, scale: Scale, lines: Lines) -> Any:
         """Expected held-out loss in nats a token; never below zero."""
@@ -107,17 +118,19 @@ def fitted(points: Sequence[Point], near: Law | None = None) -> Law:
     starts (Hoffmann et al. 2022, section 3.3), or from one law alone that is known to be near."""
     from scipy.optimize import minimize
 
-    columns, starts = _columns(points), list(product(*_STARTS)) if near is None else [astuple(near)]
-    found = [
-        minimize(_misfit, (floor, math.log(a), b, math.log(c), *powers), columns, method="L-BFGS-B", bounds=_BOUNDS)
-        for floor, a, b, c, *powers in starts
-    ]
+    columns, starts = _columns(points), list(product(*_STARTS)) if near is None else [_numbers(near)]
+    found = [minimize(_misfit, start, columns, method="L-BFGS-B", bounds=_BOUNDS) for start in starts]
     return _law(min(found, key=lambda result: result.fun).x)
 
 
+def _numbers(law: Law) -> tuple[float, ...]:
+    """What is searched for: logarithms of what may be small."""
+    return (law.level, math.log(law.size_cost), law.size_power, law.size_growth, law.gain, math.log(law.start))
+
+
 def _law(numbers: np.ndarray) -> Law:
-    floor, log_size, size_power, log_tokens, *powers = map(float, numbers)
-    return Law(floor, math.exp(log_size), size_power, math.exp(log_tokens), *powers)
+    level, log_size, size_power, size_growth, gain, log_start = map(float, numbers)
+    return Law(level, math.exp(log_size), size_power, size_growth, gain, math.exp(log_start))
 
 
 def _columns(points: Sequence[Point]) -> tuple[Scale, Lines, np.ndarray]:
