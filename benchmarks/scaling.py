@@ -1,6 +1,6 @@
 """The runs from which `unmask pretrain auto` knows what a size is worth, and the check of what it chooses.
 
-law      sizes by tokens on one text: the runs that the law is fitted to
+law      sizes by tokens on one text: the runs that the law is fitted to, with those of the check that are long
 other    some of them on another text: never fitted to, they say what an expected loss is worth elsewhere
 rules    batches and learning rates beside those that the rules give
 check    `auto` and sizes picked by hand, by the clock, 3, 10 and once 30 minutes, with the machine to themselves
