@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from unmask.architectures.modernbert import ModernBert, base, mini, small
 from unmask.objectives.masked_language_modeling import MaskedLanguageModeling
+from unmask.recipes.modernbert import demo
 from unmask.scaling.sizes import SIZES, Size, rows
 from unmask.training.optimizers.muon import Muon, hidden_matrices
 
@@ -57,3 +58,8 @@ def test_a_batch_is_a_multiple_of_eight_within_bounds(tokens, row_length):
     assert count % 8 == 0
     assert 16 <= count <= 1024
     assert rows(2 * tokens, row_length) >= count
+
+
+def test_the_demo_has_the_rates_of_its_size():
+    size, run = Size(4, 192), demo()
+    assert (run.architecture, run.optimizer) == (size.architecture, size.optimizer)
